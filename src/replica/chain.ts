@@ -1,0 +1,98 @@
+import { blockId } from '../crypto/block.ts';
+import { type Block, type Commit, decodeBlock, decodeCommit } from '../types/block.ts';
+import { decodeOutcome, type Outcome } from '../types/outcome.ts';
+import type { Hash, Height } from '../types/primitives.ts';
+import type { TransactionState } from '../types/transaction_state.ts';
+import {
+  blockHeightKey,
+  blockKey,
+  commitKey,
+  outcomeKey,
+  stateRootKey,
+  transactionStateKey,
+} from './keys.ts';
+import { decodeHeight, decodeTransactionState } from './records.ts';
+import { ReplicaError } from './replica_error.ts';
+import type { StoreReader } from './store.ts';
+
+/** Decoded blocks and outcomes kept for repeated reading, of each kind. */
+const CACHED_HEIGHTS_MAX = 32;
+
+/** A decided block with its id. */
+export interface StoredBlock {
+  readonly block: Block;
+  readonly blockId: Hash;
+}
+
+/** Reads decided blocks and what came of them. Everything here is immutable once present. */
+export class Chain {
+  readonly #store: StoreReader;
+  readonly #blocks = new Map<Height, StoredBlock>();
+  readonly #outcomes = new Map<Height, Outcome>();
+
+  constructor(store: StoreReader) {
+    this.#store = store;
+  }
+
+  /** The decided block of a height; undefined when none is. Height 0 is the genesis block. */
+  async block(height: Height): Promise<StoredBlock | undefined> {
+    const cached = this.#blocks.get(height);
+    if (cached !== undefined) return cached;
+    const bytes = await this.#store.get(blockKey(height));
+    if (bytes === undefined) return undefined;
+    const block = decodeBlock(bytes);
+    const stored = { block, blockId: blockId(block.header) };
+    if (block.header.height !== height)
+      throw new ReplicaError('STORE_DAMAGED', `the block stored as ${height} is another`);
+    remember(this.#blocks, height, stored);
+    return stored;
+  }
+
+  /** As `block`, for a height that is known to be decided. */
+  async decidedBlock(height: Height): Promise<StoredBlock> {
+    const stored = await this.block(height);
+    if (stored === undefined)
+      throw new ReplicaError('STORE_DAMAGED', `block ${height} is decided but not stored`);
+    return stored;
+  }
+
+  async heightOf(id: Hash): Promise<Height | undefined> {
+    const bytes = await this.#store.get(blockHeightKey(id));
+    return bytes === undefined ? undefined : decodeHeight(bytes);
+  }
+
+  /** The certificate of a decided height above 0. */
+  async commit(height: Height): Promise<Commit | undefined> {
+    const bytes = await this.#store.get(commitKey(height));
+    return bytes === undefined ? undefined : decodeCommit(bytes);
+  }
+
+  /** What execution of a height gave; undefined when it was not executed yet. */
+  async outcome(height: Height): Promise<Outcome | undefined> {
+    const cached = this.#outcomes.get(height);
+    if (cached !== undefined) return cached;
+    const bytes = await this.#store.get(outcomeKey(height));
+    if (bytes === undefined) return undefined;
+    const outcome = decodeOutcome(bytes);
+    remember(this.#outcomes, height, outcome);
+    return outcome;
+  }
+
+  /** Root after a height as this member computed it; undefined while it has not. */
+  async stateRoot(height: Height): Promise<Hash | undefined> {
+    return this.#store.get(stateRootKey(height));
+  }
+
+  async transactionState(hash: Hash): Promise<TransactionState | undefined> {
+    const bytes = await this.#store.get(transactionStateKey(hash));
+    return bytes === undefined ? undefined : decodeTransactionState(bytes);
+  }
+}
+
+/** Keeps the newest and forgets the oldest: readers follow the head. */
+function remember<Value>(cache: Map<Height, Value>, height: Height, value: Value): void {
+  cache.set(height, value);
+  if (cache.size <= CACHED_HEIGHTS_MAX) return;
+  const oldest = cache.keys().next();
+  if (!oldest.done) cache.delete(oldest.value);
+}

@@ -1,0 +1,67 @@
+import { concatBytes, uint64Bytes, utf8 } from '../lib/bytes.ts';
+import type { Address, Hash, Height } from '../types/primitives.ts';
+
+/**
+ * Every key of the database: one byte of kind, then the parts. All of it lives in one column family,
+ * so that one batch may hold any mixture. Numbers are big-endian, so that keys ascend with them.
+ */
+const KINDS = {
+  meta: 'M',
+  account: 'a',
+  slot: 's',
+  code: 'c',
+  trieNode: 'n',
+  stateRoot: 'g',
+  block: 'b',
+  blockHeight: 'h',
+  commit: 'q',
+  outcome: 'o',
+  reverseDelta: 'r',
+  transactionState: 't',
+  pending: 'p',
+} as const;
+
+function kind(name: keyof typeof KINDS): Uint8Array {
+  return utf8(KINDS[name]);
+}
+
+const META = kind('meta');
+const ACCOUNT = kind('account');
+const SLOT = kind('slot');
+const CODE = kind('code');
+const TRIE_NODE = kind('trieNode');
+const STATE_ROOT = kind('stateRoot');
+const BLOCK = kind('block');
+const BLOCK_HEIGHT = kind('blockHeight');
+const COMMIT = kind('commit');
+const OUTCOME = kind('outcome');
+const REVERSE_DELTA = kind('reverseDelta');
+const TRANSACTION_STATE = kind('transactionState');
+const PENDING = kind('pending');
+
+/** Applied index and term, decided and executed height. */
+export const HEAD_KEY = concatBytes(META, utf8('head'));
+/** The encoded block of height decided + 1, once proposed. */
+export const UNDECIDED_KEY = concatBytes(META, utf8('undecided'));
+/** The height that the stored trie nodes belong to. */
+export const TRIE_HEIGHT_KEY = concatBytes(META, utf8('trie'));
+/** Present when this member has fenced itself; the value says why. */
+export const FENCE_KEY = concatBytes(META, utf8('fence'));
+
+export const accountKey = (address: Address): Uint8Array => concatBytes(ACCOUNT, address);
+export const slotKey = (address: Address, slot: Hash): Uint8Array =>
+  concatBytes(SLOT, address, slot);
+export const codeKey = (codeHash: Hash): Uint8Array => concatBytes(CODE, codeHash);
+export const trieNodeKey = (path: Uint8Array): Uint8Array => concatBytes(TRIE_NODE, path);
+export const stateRootKey = (height: Height): Uint8Array =>
+  concatBytes(STATE_ROOT, uint64Bytes(height));
+export const blockKey = (height: Height): Uint8Array => concatBytes(BLOCK, uint64Bytes(height));
+export const blockHeightKey = (blockId: Hash): Uint8Array => concatBytes(BLOCK_HEIGHT, blockId);
+export const commitKey = (height: Height): Uint8Array => concatBytes(COMMIT, uint64Bytes(height));
+export const outcomeKey = (height: Height): Uint8Array => concatBytes(OUTCOME, uint64Bytes(height));
+export const reverseDeltaKey = (height: Height): Uint8Array =>
+  concatBytes(REVERSE_DELTA, uint64Bytes(height));
+export const transactionStateKey = (hash: Hash): Uint8Array => concatBytes(TRANSACTION_STATE, hash);
+export const pendingKey = (hash: Hash): Uint8Array => concatBytes(PENDING, hash);
+/** All keys of pending transactions: from this one up to, without, the next kind. */
+export const PENDING_RANGE = { gte: PENDING, lt: utf8('q') };
