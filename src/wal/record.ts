@@ -110,7 +110,10 @@ export function validRecordSize(
   if (size === undefined) return undefined;
   const { at } = place;
   const length = source.view.getUint32(at, true);
-  const payload = source.bytes.subarray(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length);
+  const payload = source.bytes.subarray(
+    at + RECORD_HEADER_BYTES,
+    at + RECORD_HEADER_BYTES + length,
+  );
   if (length > 0 && crc32(payload) !== source.view.getUint32(at + 12, true)) return undefined;
   for (let trailer = at + RECORD_HEADER_BYTES + length; trailer < at + size; trailer += 1) {
     if (source.bytes[trailer] !== TRAILER_BYTE) return undefined;

@@ -40,8 +40,10 @@ export function segmentPath(directory: string, sequence: number): string {
 }
 
 /** Name of the segment being prepared; it becomes part of the log only when it is renamed. */
+export const PREPARED_NAME = 'next.tmp';
+
 export function preparedPath(directory: string): string {
-  return join(directory, 'next.tmp');
+  return join(directory, PREPARED_NAME);
 }
 
 /** Sequence numbers of the segments among these file names, ascending. */
