@@ -1,0 +1,17 @@
+import type { Random } from '../lib/environment.ts';
+
+/** A generator (mulberry32) whose sequence follows from the seed alone. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** A uniform whole number in [0, bound). */
+export function below(random: Random, bound: number): number {
+  return Math.floor(random() * bound);
+}
