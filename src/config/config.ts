@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { ConfigError } from './config_error.ts';
+
+/** A cluster file after defaults, environment and checks: frozen, with absolute paths. */
+export interface Config {
+  /** The file that it was read from. */
+  readonly file: string;
+  readonly clusterId: string;
+  readonly genesisFile: string;
+  /** Holds `validator.key` and `tls/`. */
+  readonly secretsFolder: string;
+  /** Parent of the members' own folders. */
+  readonly dataFolder: string;
+  /** 1, 3, 5 or 7 of them, ascending by id. */
+  readonly members: readonly MemberConfig[];
+  readonly raft: RaftConfig;
+  readonly wal: WalConfig;
+  readonly blocks: BlocksConfig;
+  readonly mempool: MempoolConfig;
+  readonly admission: AdmissionConfig;
+  readonly api: ApiConfig;
+  readonly logging: LoggingConfig;
+}
+
+export interface MemberConfig {
+  /** At least 1, never used again for another member. */
+  readonly id: number;
+  /** Name or address under which the others reach it and on which it listens. */
+  readonly host: string;
+  readonly ports: MemberPorts;
+  /** `<dataFolder>/member-<id>`. */
+  readonly dataFolder: string;
+}
+
+export interface MemberPorts {
+  /** Service Cluster, for members only. */
+  readonly peer: number;
+  /** Service Node, for clients. */
+  readonly api: number;
+  /** Service Admin, for operators only. */
+  readonly admin: number;
+}
+
+export interface RaftConfig {
+  readonly tickMs: number;
+  /** A multiple of the tick, at most a third of the election timeout. */
+  readonly heartbeatMs: number;
+  /** A multiple of the tick: the shortest silence that starts an election. */
+  readonly electionTimeoutMs: number;
+  /** Entry bytes of one append message, at most. */
+  readonly appendBytesMax: number;
+  /** Append messages to one follower that it has not answered yet, at most. */
+  readonly inflightAppendsMax: number;
+  /** Proposed but uncommitted bytes above which the leader refuses more. */
+  readonly uncommittedBytesMax: number;
+}
+
+export interface WalConfig {
+  readonly segmentBytes: number;
+  readonly cacheBytesMax: number;
+}
+
+export interface BlocksConfig {
+  /** Time between two blocks while there are transactions. */
+  readonly intervalMs: number;
+}
+
+export interface MempoolConfig {
+  readonly transactionsMax: number;
+  readonly transactionsPerSenderMax: number;
+  /** How far a nonce may be ahead of the sender's next one. */
+  readonly nonceGapMax: number;
+  /** How much more, in per cent, a transaction must pay to replace another. */
+  readonly replacementFeePercentMin: number;
+  /** After this long without inclusion a transaction has expired. */
+  readonly lifetimeMs: number;
+}
+
+export interface AdmissionConfig {
+  /** Worker threads that recover senders; 0 recovers on the main thread. */
+  readonly recoveryThreads: number;
+  readonly batchTransactionsMax: number;
+  /** How long a transaction may wait for others to share its log entry. */
+  readonly batchDelayMsMax: number;
+}
+
+export type ApiSecurity = 'plaintext' | 'mutual-tls';
+
+export interface ApiConfig {
+  /** Plaintext only when every member is on a loopback address. */
+  readonly security: ApiSecurity;
+  readonly messageBytesMax: number;
+  /** Open streams and subscriptions of one member, at most. */
+  readonly streamsMax: number;
+  readonly pageSizeMax: number;
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+export interface LoggingConfig {
+  readonly level: LogLevel;
+}
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Paths of the three files that one holder of a certificate needs. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** The member of this id. Throws a ConfigError that names those there are. */
+export function memberOf(config: Config, id: number): MemberConfig {
+  const member = config.members.find((candidate) => candidate.id === id);
+  if (member === undefined) {
+    const ids = config.members.map((candidate) => candidate.id).join(', ');
+    throw new ConfigError([
+      {
+        file: config.file,
+        path: 'members',
+        value: id,
+        fix: `there is no member ${id}, only ${ids}`,
+      },
+    ]);
+  }
+  return member;
+}
+
+/** The validator's BLS secret key: 64 hex digits. */
+export function validatorKeyFile(config: Config): string {
+  return join(config.secretsFolder, 'validator.key');
+}
+
+/** `name` is `member-<id>`, `operator` or `client`. */
+export function tlsFiles(config: Config, name: string): TlsFiles {
+  const folder = join(config.secretsFolder, 'tls');
+  return {
+    ca: join(folder, 'ca.pem'),
+    certificate: join(folder, `${name}.pem`),
+    key: join(folder, `${name}.key.pem`),
+  };
+}
