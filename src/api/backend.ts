@@ -18,6 +18,8 @@ export interface NodeBackend {
   /** Resolves when an admitted transaction has its final state on this member (INCLUDED: its block is applied). */
   committed(hash: Hash, signal: AbortSignal): Promise<FinalState>;
 
+  /** The last applied height, once the consistency asked for is reached; 0 before the first block. */
+  height(read: ReadOptions): Promise<Height>;
   account(address: Address, read: ReadOptions): Promise<Answer<AccountView>>;
   code(address: Address, read: ReadOptions): Promise<Answer<CodeView>>;
   /** The value is minimal big-endian bytes, empty for zero. */
@@ -89,7 +91,10 @@ export type SubmitResult =
 /** The shape of a BackendError, as a plain value: refusals are common and need no stack. */
 export interface Refusal {
   readonly code: BackendErrorCode;
-  /** For people: what is wrong and what to change. */
+  /**
+   * For people: what is wrong and what to change. For NOT_ADMITTED and OUTCOME_UNKNOWN only the cause: what it means
+   * for the client is added to it.
+   */
   readonly message: string;
   /** Becomes the metadata of the ErrorInfo, for example `expectedNonce`. */
   readonly fields: Readonly<Record<string, string | number | boolean>>;
