@@ -1,0 +1,80 @@
+import type { Entry, HardState, MemberId } from '../types/entry.ts';
+import { RaftError } from './error.ts';
+
+/**
+ * What the core needs of the durable log. Reads are synchronous and see at least every write that
+ * was reported through `persisted`. A read that throws stops the member for good: the core never
+ * sends or answers anything that rests on a failed read.
+ */
+export interface LogReader {
+  /** Index of the first entry still held; 1 for an uncompacted log, also when it is empty. */
+  readonly firstIndex: number;
+  /** Index of the last entry; firstIndex - 1 when the log is empty. */
+  readonly lastIndex: number;
+  /** Term of an entry; defined from firstIndex - 1 (0 when that is index 0) to lastIndex. */
+  term(index: number): number;
+  /** Entries of the range in order, as many as fit into `bytesMax` of data, but at least one. */
+  entries(from: number, toInclusive: number, bytesMax: number): Entry[];
+}
+
+/** PreVote and CheckQuorum are always on (dissertation sections 9.6 and 6.2). */
+export interface RaftOptions {
+  readonly id: MemberId;
+  /** All voting members, this one included. */
+  readonly voters: readonly MemberId[];
+  /** Silence that starts an election, drawn anew from [electionTicks, 2 * electionTicks). */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** Soft limit of entry bytes in one Append: one larger entry still travels, alone. */
+  readonly maxAppendBytes?: number;
+  /** Appends that one follower may have unacknowledged. */
+  readonly maxInflightAppends?: number;
+  /** Bytes of proposals not yet committed, above which the leader refuses more. */
+  readonly maxUncommittedBytes?: number;
+  /** As found on disk; term 0 without a vote for a new member. */
+  readonly hardState: HardState;
+  /** Index up to which the state machine has durably applied; the commit index starts here. */
+  readonly applied: number;
+}
+
+const DEFAULT_LIMITS = {
+  maxAppendBytes: 256 * 1024,
+  maxInflightAppends: 64,
+  maxUncommittedBytes: 64 * 1024 * 1024,
+};
+
+/** Largest data of one entry, so that every entry fits into a message. */
+export const ENTRY_DATA_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Bytes that an entry counts for beyond its data, so that empty ones are limited too. */
+export const ENTRY_OVERHEAD_BYTES = 16;
+
+/** Fills in the defaults and throws INVALID_OPTIONS when a relation does not hold. */
+export function checkedOptions(options: RaftOptions): Required<RaftOptions> {
+  const checked = { ...DEFAULT_LIMITS, ...options };
+  const problem = problemOf(checked);
+  if (problem !== undefined) throw new RaftError('INVALID_OPTIONS', `Raft options: ${problem}`);
+  return checked;
+}
+
+function problemOf(options: Required<RaftOptions>): string | undefined {
+  const { voters, heartbeatTicks, electionTicks, applied, hardState } = options;
+  if (!voters.includes(options.id)) return `voters do not include this member, ${options.id}`;
+  if (new Set(voters).size !== voters.length) return 'voters repeat an id';
+  if (!voters.every(isPositive)) return 'ids of voters must be positive safe integers';
+  if (!isPositive(heartbeatTicks)) return 'heartbeatTicks must be at least 1';
+  if (!isPositive(electionTicks) || electionTicks <= heartbeatTicks)
+    return 'electionTicks must be greater than heartbeatTicks';
+  if (!isPositive(options.maxAppendBytes)) return 'maxAppendBytes must be at least 1';
+  if (options.maxAppendBytes > ENTRY_DATA_BYTES_MAX)
+    return `maxAppendBytes must be at most ${ENTRY_DATA_BYTES_MAX}`;
+  if (!isPositive(options.maxInflightAppends)) return 'maxInflightAppends must be at least 1';
+  if (!isPositive(options.maxUncommittedBytes)) return 'maxUncommittedBytes must be at least 1';
+  if (!Number.isSafeInteger(applied) || applied < 0) return 'applied must not be negative';
+  if (!Number.isSafeInteger(hardState.term) || hardState.term < 0) return 'the term is negative';
+  return undefined;
+}
+
+function isPositive(value: number): boolean {
+  return Number.isSafeInteger(value) && value > 0;
+}

@@ -1,0 +1,140 @@
+import { assert } from '../lib/assert.ts';
+
+/**
+ * What the leader knows of one follower (etcd's design of the same name; dissertation 10.2.1).
+ * `probe`: the follower's log is unknown, one Append at a time. `replicate`: Appends are pipelined
+ * optimistically up to the window. Invariant: match < next.
+ */
+export class Progress {
+  /** Highest index known to be durable on the follower and equal to ours. */
+  match = 0;
+  /** Index of the next entry to send. */
+  next: number;
+  state: 'probe' | 'replicate' = 'probe';
+  /** A probe is out and nothing came back yet. */
+  probeSent = false;
+  /** Heard since the last quorum check. */
+  active = true;
+  /** Highest commit index told to the follower. */
+  sentCommit = 0;
+  /** Highest read round that the follower confirmed in this term. */
+  readRound = 0;
+  /** No acknowledgement since the last heartbeat tick: what is in flight may be lost. */
+  quiet = false;
+  readonly #window: InflightWindow;
+
+  constructor(next: number, window: InflightWindow) {
+    this.next = next;
+    this.#window = window;
+  }
+
+  get paused(): boolean {
+    return this.state === 'probe' ? this.probeSent : this.#window.full;
+  }
+
+  get inflightAppends(): number {
+    return this.#window.count;
+  }
+
+  /** Falls back to one Append at a time, from what is known to match. */
+  becomeProbe(): void {
+    this.state = 'probe';
+    this.probeSent = false;
+    this.next = this.match + 1;
+    this.#window.clear();
+  }
+
+  /** Records an Append that leaves; `lastIndex` is that of its last entry, bytes 0 when it is empty. */
+  sent(lastIndex: number, bytes: number, commit: number): void {
+    this.sentCommit = Math.max(this.sentCommit, commit);
+    if (this.state === 'probe') {
+      this.probeSent = true;
+    } else if (bytes > 0) {
+      assert(lastIndex >= this.next, 'an append in flight moves next forward');
+      this.next = lastIndex + 1;
+      this.#window.add(lastIndex, bytes);
+    }
+  }
+
+  /** Takes an acknowledgement; true when match rose. */
+  acknowledged(match: number): boolean {
+    const rose = match > this.match;
+    this.quiet = false;
+    if (rose) this.match = match;
+    if (this.state === 'probe') {
+      // An acknowledgement of what was known already also proves that the follower is current.
+      if (match === this.match) this.#becomeReplicate();
+    } else {
+      this.next = Math.max(this.next, this.match + 1);
+      this.#window.freeTo(match);
+    }
+    return rose;
+  }
+
+  /**
+   * Takes a rejection of the Append that followed `prevIndex`; `candidate` is the highest index at
+   * which the logs can agree. False when the rejection is stale: next never falls to match.
+   */
+  rejected(prevIndex: number, candidate: number): boolean {
+    const stale =
+      this.state === 'replicate' ? prevIndex <= this.match : prevIndex !== this.next - 1;
+    if (stale) return false;
+    const next = Math.max(this.match, Math.min(prevIndex - 1, candidate)) + 1;
+    this.becomeProbe();
+    this.next = next;
+    return true;
+  }
+
+  #becomeReplicate(): void {
+    this.state = 'replicate';
+    this.probeSent = false;
+    this.next = this.match + 1;
+    this.#window.clear();
+  }
+}
+
+/** The Appends on their way to one follower, limited by count and by bytes. */
+export class InflightWindow {
+  readonly #countMax: number;
+  readonly #bytesMax: number;
+  #lastIndexes: number[] = [];
+  #sizes: number[] = [];
+  #bytes = 0;
+
+  constructor(limits: { countMax: number; bytesMax: number }) {
+    this.#countMax = limits.countMax;
+    this.#bytesMax = limits.bytesMax;
+  }
+
+  get full(): boolean {
+    return this.#sizes.length >= this.#countMax || this.#bytes >= this.#bytesMax;
+  }
+
+  get count(): number {
+    return this.#sizes.length;
+  }
+
+  add(lastIndex: number, bytes: number): void {
+    this.#lastIndexes.push(lastIndex);
+    this.#sizes.push(bytes);
+    this.#bytes += bytes;
+  }
+
+  /** Forgets all Appends that end at or below the index. */
+  freeTo(index: number): void {
+    let freed = 0;
+    while (freed < this.#sizes.length && (this.#lastIndexes[freed] ?? 0) <= index) {
+      this.#bytes -= this.#sizes[freed] ?? 0;
+      freed += 1;
+    }
+    if (freed === 0) return;
+    this.#lastIndexes.splice(0, freed);
+    this.#sizes.splice(0, freed);
+  }
+
+  clear(): void {
+    this.#lastIndexes = [];
+    this.#sizes = [];
+    this.#bytes = 0;
+  }
+}

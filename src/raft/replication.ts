@@ -1,0 +1,116 @@
+import type { Entry, MemberId } from '../types/entry.ts';
+import { entryBytes } from './log.ts';
+import type { AppendReply, HeartbeatReply } from './messages.ts';
+import type { Progress } from './progress.ts';
+import { quorumValue } from './quorum.ts';
+import { confirmReads } from './reads.ts';
+import type { RaftState } from './state.ts';
+import { transferIfCaughtUp } from './transfer.ts';
+
+/**
+ * The leader's side of replication (dissertation 3.5, 3.6 and 10.2.1): Appends out, acknowledgements
+ * in, commit index forward.
+ */
+export function flushAppends(state: RaftState): void {
+  for (const [peer, progress] of state.progress) {
+    let sent = false;
+    while (!progress.paused && (progress.next <= state.log.lastIndex || mustProbe(progress))) {
+      sendAppend(state, peer, progress);
+      sent = true;
+    }
+    // A commit-index advance is not left waiting for the next entries or heartbeat.
+    if (!sent && !progress.paused && progress.sentCommit < state.commit)
+      sendAppend(state, peer, progress);
+  }
+}
+
+function mustProbe(progress: Progress): boolean {
+  return progress.state === 'probe' && !progress.probeSent;
+}
+
+/** Sends the entries from `next` on, none when there are none. */
+function sendAppend(state: RaftState, to: MemberId, progress: Progress): void {
+  sendEntries(
+    state,
+    to,
+    progress,
+    state.log.entriesFrom(progress.next, state.options.maxAppendBytes),
+  );
+}
+
+function sendEntries(
+  state: RaftState,
+  to: MemberId,
+  progress: Progress,
+  entries: readonly Entry[],
+): void {
+  const prevIndex = progress.next - 1;
+  let bytes = 0;
+  for (const entry of entries) bytes += entryBytes(entry);
+  const { commit, id: from, term } = state;
+  const prevTerm = state.log.requiredTerm(prevIndex);
+  state.send({ type: 'append', from, to, term, prevIndex, prevTerm, commit, entries });
+  progress.sent(prevIndex + entries.length, bytes, commit);
+}
+
+/** Carries the commit index as far as the follower is known to agree, and the latest read round. */
+export function broadcastHeartbeat(state: RaftState): void {
+  const { id: from, term } = state;
+  for (const [to, progress] of state.progress) {
+    const commit = Math.min(progress.match, state.commit);
+    progress.sentCommit = Math.max(progress.sentCommit, commit);
+    state.send({ type: 'heartbeat', from, to, term, commit, readRound: state.reads.round });
+  }
+}
+
+export function tickHeartbeat(state: RaftState): void {
+  state.heartbeatElapsedTicks += 1;
+  if (state.heartbeatElapsedTicks < state.options.heartbeatTicks) return;
+  state.heartbeatElapsedTicks = 0;
+  for (const progress of state.progress.values()) progress.quiet = true;
+  broadcastHeartbeat(state);
+}
+
+export function handleAppendReply(state: RaftState, message: AppendReply): void {
+  const progress = state.progress.get(message.from);
+  if (progress === undefined) return;
+  progress.active = true;
+  const { match, conflict } = message;
+  if (conflict !== undefined) {
+    const agreement = state.log.lastIndexAtMostTerm(conflict.hintIndex, conflict.hintTerm);
+    progress.rejected(conflict.prevIndex, agreement);
+    return;
+  }
+  if (match > state.log.lastIndex) return;
+  if (!progress.acknowledged(match)) return;
+  advanceCommit(state);
+  transferIfCaughtUp(state, message.from);
+}
+
+export function handleHeartbeatReply(state: RaftState, message: HeartbeatReply): void {
+  const progress = state.progress.get(message.from);
+  if (progress === undefined) return;
+  progress.active = true;
+  if (progress.state === 'probe') {
+    progress.probeSent = false;
+  } else if (progress.quiet && progress.match < state.log.lastIndex) {
+    // Alive, yet nothing acknowledged for a heartbeat: an empty Append finds out what was lost.
+    progress.quiet = false;
+    sendEntries(state, message.from, progress, []);
+  }
+  if (message.readRound > progress.readRound && message.readRound <= state.reads.round) {
+    progress.readRound = message.readRound;
+    confirmReads(state);
+  }
+}
+
+/**
+ * Commits what a majority holds durably, and only through an entry of the current term (figure 8,
+ * section 3.6.2). The leader counts its own log only as far as storage reported it durable.
+ */
+export function advanceCommit(state: RaftState): void {
+  const matches = [state.log.stableIndex];
+  for (const progress of state.progress.values()) matches.push(progress.match);
+  const index = quorumValue(matches);
+  if (index > state.commit && state.log.term(index) === state.term) state.commitTo(index);
+}

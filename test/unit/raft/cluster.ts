@@ -1,0 +1,198 @@
+import type { Message } from '../../../src/raft/messages.ts';
+import type { LogReader, RaftOptions } from '../../../src/raft/options.ts';
+import { Raft } from '../../../src/raft/raft.ts';
+import type { ReadState, Ready } from '../../../src/raft/ready.ts';
+import type { Entry, HardState, MemberId } from '../../../src/types/entry.ts';
+import { seededRandom } from './random.ts';
+
+/** A durable log in memory. */
+export class MemoryLog implements LogReader {
+  readonly firstIndex = 1;
+  stored: Entry[] = [];
+  hardState: HardState = { term: 0, vote: undefined };
+
+  get lastIndex(): number {
+    return this.stored.length;
+  }
+
+  term(index: number): number {
+    return index === 0 ? 0 : this.stored[index - 1]!.term;
+  }
+
+  entries(from: number, toInclusive: number, bytesMax: number): Entry[] {
+    const taken: Entry[] = [];
+    let bytes = 0;
+    for (const entry of this.stored.slice(from - 1, toInclusive)) {
+      bytes += entry.data.length;
+      if (taken.length > 0 && bytes > bytesMax) break;
+      taken.push(entry);
+    }
+    return taken;
+  }
+
+  write(ready: Pick<Ready, 'hardState' | 'entries'>): void {
+    if (ready.hardState) this.hardState = ready.hardState;
+    const first = ready.entries[0];
+    if (first) this.stored.length = first.index - 1;
+    this.stored.push(...ready.entries);
+  }
+}
+
+/** Entries from their terms, as the figures of the dissertation draw logs. */
+export function entriesOf(terms: readonly number[], firstIndex = 1): Entry[] {
+  return terms.map((term, offset) => ({
+    index: firstIndex + offset,
+    term,
+    type: 'command',
+    data: new Uint8Array([term, firstIndex + offset]),
+  }));
+}
+
+export type MemberOptions = Partial<RaftOptions> & { readonly terms?: readonly number[] };
+
+/** One member with its log, and what came out of it. */
+export class TestMember {
+  readonly log = new MemoryLog();
+  raft: Raft;
+  readonly id: MemberId;
+  readonly applied: Entry[] = [];
+  readonly reads: ReadState[] = [];
+  /** Taken but not written: the driver of this member is slow. */
+  readonly unwritten: Ready[] = [];
+  #options: MemberOptions;
+
+  constructor(id: MemberId, options: MemberOptions = {}) {
+    this.id = id;
+    this.#options = options;
+    this.log.stored = entriesOf(options.terms ?? []);
+    const term = options.terms?.at(-1) ?? 0;
+    this.log.hardState = options.hardState ?? { term, vote: undefined };
+    this.raft = this.#start();
+  }
+
+  restart(): void {
+    this.unwritten.length = 0;
+    this.raft = this.#start();
+  }
+
+  /** Takes all outputs, writes at once, and returns what leaves. */
+  drain(): Message[] {
+    const out = this.take();
+    return [...out, ...this.writeAll()];
+  }
+
+  /** Takes outputs without writing; only what may leave at once is returned. */
+  take(): Message[] {
+    const out: Message[] = [];
+    for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
+      out.push(...ready.messages);
+      this.reads.push(...ready.readStates);
+      this.unwritten.push(ready);
+      if (ready.committed) this.#apply(ready.committed.from, ready.committed.toInclusive);
+    }
+    return out;
+  }
+
+  /** Writes what was taken, in order; returns everything that may leave because of it. */
+  writeAll(): Message[] {
+    const out: Message[] = [];
+    while (this.unwritten.length > 0) {
+      const ready = this.unwritten.shift()!;
+      this.log.write(ready);
+      if (ready.persist) this.raft.persisted(ready.persist);
+      out.push(...ready.messagesAfterPersist, ...this.take());
+    }
+    return out;
+  }
+
+  get status() {
+    return this.raft.status();
+  }
+
+  #apply(from: number, toInclusive: number): void {
+    for (let index = from; index <= toInclusive; index += 1)
+      this.applied.push(this.log.stored[index - 1]!);
+  }
+
+  #start(): Raft {
+    const { terms: _terms, ...options } = this.#options;
+    return new Raft(
+      {
+        id: this.id,
+        voters: [1, 2, 3],
+        electionTicks: 10,
+        heartbeatTicks: 2,
+        applied: 0,
+        ...options,
+        hardState: this.log.hardState,
+      },
+      { log: this.log, random: seededRandom(this.id) },
+    );
+  }
+}
+
+/** A cluster whose messages are delivered in order and at once, unless a filter drops them. */
+export class TestCluster {
+  readonly members = new Map<MemberId, TestMember>();
+  /** Delivers when true. */
+  filter: (message: Message) => boolean = () => true;
+  readonly sent: Message[] = [];
+
+  constructor(size: number, options: (id: MemberId) => MemberOptions = () => ({})) {
+    const voters = Array.from({ length: size }, (_, position) => position + 1);
+    for (const id of voters) this.members.set(id, new TestMember(id, { voters, ...options(id) }));
+  }
+
+  member(id: MemberId): TestMember {
+    return this.members.get(id)!;
+  }
+
+  /** Exchanges messages until nothing is left to say. */
+  settle(): void {
+    for (;;) {
+      const messages = [...this.members.values()].flatMap((member) => member.drain());
+      if (messages.length === 0) return;
+      this.deliver(messages);
+    }
+  }
+
+  deliver(messages: readonly Message[]): void {
+    for (const message of messages) {
+      this.sent.push(message);
+      if (this.filter(message)) this.members.get(message.to)?.raft.step(message);
+    }
+  }
+
+  tick(count = 1, ids: Iterable<MemberId> = this.members.keys()): void {
+    const ticking = [...ids];
+    for (let round = 0; round < count; round += 1) {
+      for (const id of ticking) this.member(id).raft.tick();
+      this.settle();
+    }
+  }
+
+  /** Lets one member time out alone and win. */
+  elect(id: MemberId): TestMember {
+    const member = this.member(id);
+    for (let count = 0; count < 20 && member.status.role === 'follower'; count += 1)
+      member.raft.tick();
+    this.settle();
+    return member;
+  }
+
+  cutOff(id: MemberId): void {
+    this.filter = (message) => message.from !== id && message.to !== id;
+  }
+
+  heal(): void {
+    this.filter = () => true;
+  }
+
+  leaders(): TestMember[] {
+    return [...this.members.values()].filter((member) => member.status.role === 'leader');
+  }
+}
+
+export function command(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
