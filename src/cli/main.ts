@@ -39,7 +39,7 @@ export function makeProgram(): Command {
 /** Commander's own message as the one line that every error of ours is. */
 function usageErrorText(text: string): string {
   return text.startsWith('error: ')
-    ? `blockraft: ${text.slice('error: '.length).trim()} (--help shows what is possible)\n`
+    ? `blockraft: ${text.slice('error: '.length).trim().replaceAll('\n', ' ')} (--help shows what is possible)\n`
     : text;
 }
 

@@ -120,7 +120,7 @@ export function memberOf(config: Config, id: number): MemberConfig {
       {
         file: config.file,
         path: 'members',
-        value: id,
+        value: String(id),
         fix: `there is no member ${id}, only ${ids}`,
       },
     ]);

@@ -7,8 +7,8 @@ export interface ConfigProblem {
   readonly line?: number | undefined;
   /** Place in the file (`members[1].ports.api`), or an environment variable; empty for the whole file. */
   readonly path: string;
-  /** The value found; undefined when there is none. */
-  readonly value: unknown;
+  /** The value found, as written (a text in quotes); undefined when there is none or it is a map or a list. */
+  readonly value: string | undefined;
   /** What is wrong and what to write instead. */
   readonly fix: string;
 }
@@ -20,25 +20,23 @@ export class ConfigError extends CodedError<'INVALID_CONFIG'> {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[], cause?: unknown) {
-    super('INVALID_CONFIG', problems.map(problemText).join('\n'), {
+    const sorted = problems.toSorted((left, right) => (left.line ?? 0) - (right.line ?? 0));
+    super('INVALID_CONFIG', sorted.map(problemText).join('\n'), {
       fields: { problemCount: problems.length },
       ...(cause === undefined ? {} : { cause }),
     });
-    this.problems = problems;
+    this.problems = sorted;
   }
 }
 
 /** `cluster.yaml:12: members[1].ports.api is 70000: must be at most 65535`. */
 export function problemText(problem: ConfigProblem): string {
   const place = problem.line === undefined ? problem.file : `${problem.file}:${problem.line}`;
-  const found = problem.value === undefined ? '' : ` is ${valueText(problem.value)}`;
+  const found = problem.value === undefined ? '' : ` is ${shortened(problem.value)}`;
   if (problem.path === '') return `${place}: ${problem.fix}`;
   return `${place}: ${problem.path}${found}: ${problem.fix}`;
 }
 
-function valueText(value: unknown): string {
-  const text =
-    JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? part.toString() : part)) ??
-    String(value);
+function shortened(text: string): string {
   return text.length <= VALUE_CHARACTERS_MAX ? text : `${text.slice(0, VALUE_CHARACTERS_MAX)}…`;
 }
