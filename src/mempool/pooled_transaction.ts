@@ -22,5 +22,7 @@ export interface PooledTransaction {
 /** What a block pays for it at most, beside the base fee: the order across senders. */
 export function effectiveTip(transaction: PooledTransaction, baseFeePerGas: bigint): bigint {
   const spare = transaction.maxFeePerGas - baseFeePerGas;
-  return spare < transaction.maxPriorityFeePerGas ? spare : transaction.maxPriorityFeePerGas;
+  const { maxPriorityFeePerGas } = transaction;
+  if (spare < maxPriorityFeePerGas) return spare;
+  return maxPriorityFeePerGas;
 }
