@@ -1,348 +1,347 @@
 import { assert } from '../lib/assert.ts';
-import { toHex } from '../lib/bytes.ts';
-import type { Address, Hash, Height } from '../types/primitives.ts';
-import { Expiries } from './expiries.ts';
+import { toHex, toPrefixedHex } from '../lib/bytes.ts';
+import type { Address, Hash } from '../types/primitives.ts';
+import type { TransactionState } from '../types/transaction_state.ts';
 import { Heap } from './heap.ts';
-import type {
-  MempoolEffect,
-  PooledTransaction,
-  SenderAccount,
-  TransactionCandidate,
-} from './pooled_transaction.ts';
-import { readyTransactions } from './ready.ts';
-import {
-  insufficientFunds,
-  nonceTooHigh,
-  nonceTooLow,
-  poolFull,
-  type Refusal,
-  senderFull,
-  underpricedReplacement,
-} from './refusal.ts';
-import { Reservations } from './reservations.ts';
+import { effectiveTip, type PooledTransaction } from './pooled_transaction.ts';
 import { SenderQueue } from './sender_queue.ts';
 
-export type {
-  MempoolEffect,
-  PooledTransaction,
-  SenderAccount,
-  TransactionCandidate,
-} from './pooled_transaction.ts';
-export type { Refusal, RefusalCode } from './refusal.ts';
-
-/** Equal on all members: admission must give the same everywhere. */
+/** What one member's leader admits at most; these never change what the log means. */
 export interface MempoolLimits {
   readonly transactionsMax: number;
   readonly transactionsPerSenderMax: number;
-  /** How far a nonce may be ahead of the sender's next one. */
+  /** How far a nonce may be above the account's. */
   readonly nonceGapMax: number;
-  /** How much more, in whole per cent, both fees of a replacement must be. */
-  readonly replacementFeePercentMin: number;
 }
 
-export type PrecheckResult =
-  | { readonly result: 'accepted' }
-  /** The very transaction is in the mempool. */
-  | { readonly result: 'known' }
-  /** The very transaction is on its way through the log. */
-  | { readonly result: 'reserved' }
-  | Refusal;
+/** How much higher, in percent, both fees of a replacement must be. Members must agree on it: it is no setting. */
+export const REPLACEMENT_FEE_PERCENT = 10n;
 
-export type AdmitResult =
-  | { readonly result: 'admitted'; readonly effects: readonly MempoolEffect[] }
-  | { readonly result: 'known'; readonly effects: readonly MempoolEffect[] }
-  | Refusal;
+export type MempoolRefusalCode =
+  | 'NONCE_TOO_LOW'
+  | 'NONCE_TOO_FAR'
+  | 'INSUFFICIENT_FUNDS'
+  | 'REPLACEMENT_UNDERPRICED'
+  | 'MEMPOOL_FULL'
+  | 'SENDER_LIMIT_REACHED';
 
-/** A transaction of a block, as far as the mempool must know it. */
-export type BlockTransaction = Pick<TransactionCandidate, 'hash' | 'sender' | 'nonce'>;
+export interface MempoolRefusal {
+  readonly code: MempoolRefusalCode;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number>>;
+}
+
+/** A transaction's new state; the caller makes it durable. */
+export interface MempoolEffect {
+  readonly hash: Hash;
+  readonly state: TransactionState;
+}
+
+export interface SenderAccount {
+  readonly nonce: bigint;
+  /** Wei. */
+  readonly balance: bigint;
+}
 
 /**
- * What the log has admitted and no block has executed: the index in memory of the durable mempool, the same on
- * every member. Pure: changes come from log entries only, in their order, and each is answered with the effects
- * to persist. A transaction ends in exactly one final state and is never put out to make room.
- *
- * `precheck`, `reserve` and `release` are the leader's own, before it proposes; `admit` never looks at them.
+ * The durable mempool in memory, alike on every member: what the log admitted and no block took. Changes
+ * through `admit`, `fix`, `executed` and `expire` depend on the log alone. `precheck` and `reserve` are
+ * the leader's own: they keep its limits before it proposes. Nothing is ever evicted for room.
  */
 export class Mempool {
   readonly #limits: MempoolLimits;
-  readonly #byHash = new Map<string, PooledTransaction>();
-  readonly #bySender = new Map<string, SenderQueue>();
-  readonly #expiries = new Expiries();
-  readonly #reservations = new Reservations();
-  /** Senders that have a transaction for the next block, the best tip first. */
-  readonly #heads = new Heap<SenderQueue>(headBefore, (queue, index) => {
-    queue.heapIndex = index;
-  });
-  /** Counts changes, so that an iteration notices that it speaks for the past. */
-  #version = 0;
+  readonly #transactions = new Map<string, PooledTransaction>();
+  readonly #senders = new Map<string, SenderQueue>();
+  /** Hashes in the block being decided: their nonces are taken. */
+  #fixed: ReadonlySet<string> = new Set();
+  readonly #expiries = new Heap<PooledTransaction>(
+    (left, right) => left.expiresAtMs < right.expiresAtMs,
+  );
+  #reservations = 0;
 
   constructor(limits: MempoolLimits) {
     this.#limits = limits;
   }
 
   get size(): number {
-    return this.#byHash.size;
-  }
-
-  has(hash: Hash): boolean {
-    return this.#byHash.has(toHex(hash));
+    return this.#transactions.size;
   }
 
   get(hash: Hash): PooledTransaction | undefined {
-    return this.#byHash.get(toHex(hash));
+    return this.#transactions.get(toHex(hash));
   }
 
-  /** The nonce after the sender's consecutive transactions; undefined when the mempool knows nothing of the sender. */
-  pendingNonce(sender: Address): bigint | undefined {
-    return this.#bySender.get(toHex(sender))?.pendingNonce;
+  /** What the sender should sign next, given the account's nonce. */
+  pendingNonce(sender: Address, accountNonce: bigint): bigint {
+    const queue = this.#senders.get(toHex(sender));
+    if (queue === undefined || queue.size === 0) return accountNonce;
+    return queue.nextFreeNonce();
   }
 
-  /** When the next transaction expires, in wall milliseconds; undefined when there is none. */
-  oldestExpiryMs(): number | undefined {
-    return this.#expiries.oldestMs();
-  }
-
-  /**
-   * Whether the log will admit this transaction if it comes after all that is reserved: what the leader asks
-   * before it proposes.
-   */
-  precheck(candidate: TransactionCandidate, account: SenderAccount): PrecheckResult {
-    const hashKey = toHex(candidate.hash);
-    if (this.#byHash.has(hashKey)) return { result: 'known' };
-    if (this.#reservations.has(hashKey)) return { result: 'reserved' };
-    const senderKey = toHex(candidate.sender);
-    const queue = this.#bySender.get(senderKey);
-    const pendingNonce =
-      queue === undefined ? account.nonce : larger(queue.pendingNonce, account.nonce);
-    const refused = this.#refusal(candidate, account, {
-      blockNonce: queue?.blockNonce ?? account.nonce,
-      pendingNonce: this.#reservations.firstFreeNonce(senderKey, pendingNonce),
-      present:
-        this.#reservations.withNonce(senderKey, candidate.nonce) ??
-        queue?.withNonce(candidate.nonce),
-      costBefore:
-        (queue?.costBefore(candidate.nonce) ?? 0n) +
-        this.#reservations.costBefore(senderKey, candidate.nonce),
-      poolCount: this.#byHash.size + this.#reservations.size,
-      senderCount: (queue?.size ?? 0) + this.#reservations.count(senderKey),
-    });
-    return refused ?? { result: 'accepted' };
-  }
-
-  /** Counts an accepted transaction against the limits until it is released. */
-  reserve(candidate: TransactionCandidate): void {
-    this.#reservations.add(candidate);
-  }
-
-  /** The log has answered, or never will. Unknown hashes are ignored. */
-  release(hash: Hash): void {
-    this.#reservations.delete(toHex(hash));
-  }
-
-  /** Applies the admission of one transaction by the log. `account` is the sender after the last executed height. */
-  admit(transaction: PooledTransaction, account: SenderAccount): AdmitResult {
-    if (this.has(transaction.hash)) return { result: 'known', effects: [] };
-    const senderKey = toHex(transaction.sender);
-    const queue = this.#bySender.get(senderKey) ?? new SenderQueue(senderKey, account.nonce);
-    const present = queue.withNonce(transaction.nonce);
-    const refused = this.#refusal(transaction, account, {
-      blockNonce: larger(queue.blockNonce, account.nonce),
-      pendingNonce: larger(queue.pendingNonce, account.nonce),
-      present,
-      costBefore: queue.costBefore(transaction.nonce),
-      poolCount: this.#byHash.size,
-      senderCount: queue.size,
-    });
-    if (refused !== undefined) return refused;
-    const effects: MempoolEffect[] = [{ hash: transaction.hash, state: { state: 'pending' } }];
-    if (present !== undefined) {
-      this.#forget(present);
-      effects.push({ hash: present.hash, state: { state: 'replaced', by: transaction.hash } });
-    }
-    this.#put(transaction, queue);
-    return { result: 'admitted', effects };
-  }
-
-  /** Puts back what was admitted before a restart or a snapshot, in any order. `accountNonce` as for `admit`. */
-  restore(transaction: PooledTransaction, accountNonce: bigint): void {
-    assert(!this.has(transaction.hash), 'a transaction is restored once');
-    const senderKey = toHex(transaction.sender);
-    const queue = this.#bySender.get(senderKey) ?? new SenderQueue(senderKey, accountNonce);
-    assert(transaction.nonce >= accountNonce, 'a restored transaction is not executed');
-    assert(
-      queue.withNonce(transaction.nonce) === undefined,
-      'a restored nonce has one transaction',
-    );
-    this.#put(transaction, queue);
-  }
-
-  /**
-   * A block that will be decided holds these transactions: until they are executed they neither expire nor are
-   * replaced, and `ready` starts after them. Said again after a restart.
-   */
-  proposed(transactions: readonly BlockTransaction[]): void {
-    for (const { sender, nonce } of transactions) {
-      const senderKey = toHex(sender);
-      let queue = this.#bySender.get(senderKey);
-      if (queue === undefined) {
-        queue = new SenderQueue(senderKey, nonce);
-        this.#bySender.set(senderKey, queue);
-      }
-      queue.advanceBlock(nonce + 1n);
-      this.#settle(queue);
-    }
-  }
-
-  /**
-   * One transaction of an applied block, in block order, whether or not it was admitted here. Others of its
-   * sender that can no longer be executed are invalidated.
-   */
-  included(
-    transaction: BlockTransaction,
-    place: { readonly height: Height; readonly index: number },
-  ): MempoolEffect[] {
-    const effects: MempoolEffect[] = [
-      { hash: transaction.hash, state: { state: 'included', ...place } },
-    ];
-    const queue = this.#bySender.get(toHex(transaction.sender));
-    if (queue === undefined) return effects;
-    const includedKey = toHex(transaction.hash);
-    for (const used of queue.setAccountNonce(transaction.nonce + 1n)) {
-      this.#forget(used);
-      if (toHex(used.hash) !== includedKey)
-        effects.push({ hash: used.hash, state: { state: 'invalidated' } });
-    }
-    this.#settle(queue);
-    return effects;
-  }
-
-  /** Gives up what no block took in time, in a fixed order. `nowMs` is wall time from the log. */
-  expire(nowMs: number): MempoolEffect[] {
-    const oldestMs = this.oldestExpiryMs();
-    if (oldestMs === undefined || oldestMs > nowMs) return [];
-    const effects: MempoolEffect[] = [];
-    for (const transaction of this.#expiries.due(nowMs)) {
-      const queue = this.#queueOf(transaction);
-      if (transaction.nonce < queue.blockNonce) continue;
-      queue.remove(transaction);
-      this.#forget(transaction);
-      this.#settle(queue);
-      effects.push({ hash: transaction.hash, state: { state: 'expired' } });
-    }
-    return effects;
-  }
-
-  /**
-   * What a block may take, best first: by effective tip at this base fee, then by arrival; each sender in nonce order
-   * without gaps. Lazy: the cost is that of what is taken. Must be consumed before the next change. Balances
-   * at the time of the block are the caller's to check.
-   */
-  *ready(baseFee: bigint): Generator<PooledTransaction, void, undefined> {
-    const version = this.#version;
-    for (const transaction of readyTransactions(this.#heads, baseFee)) {
-      yield transaction;
-      assert(version === this.#version, 'the mempool does not change while a block is assembled');
-    }
-  }
-
-  #refusal(
-    candidate: TransactionCandidate,
+  /** Why the leader should not propose this transaction now, given the account after the last block. */
+  precheck(
+    transaction: Omit<PooledTransaction, 'sequence' | 'expiresAtMs' | 'raw'>,
     account: SenderAccount,
-    facts: AdmissionFacts,
-  ): Refusal | undefined {
-    const limits = this.#limits;
-    if (candidate.nonce < facts.blockNonce) return nonceTooLow(candidate, facts.pendingNonce);
-    if (facts.present !== undefined) {
-      const required = replacementFees(facts.present, limits.replacementFeePercentMin);
-      if (
-        candidate.maxFeePerGas < required.maxFeePerGas ||
-        candidate.maxPriorityFeePerGas < required.maxPriorityFeePerGas
-      )
-        return underpricedReplacement(candidate, required);
-    } else {
-      if (facts.poolCount >= limits.transactionsMax) return poolFull(limits.transactionsMax);
-      if (facts.senderCount >= limits.transactionsPerSenderMax)
-        return senderFull(candidate, limits.transactionsPerSenderMax);
-      if (candidate.nonce > facts.pendingNonce + BigInt(limits.nonceGapMax))
-        return nonceTooHigh(candidate, {
-          expectedNonce: facts.pendingNonce,
-          nonceGapMax: limits.nonceGapMax,
-        });
+  ): MempoolRefusal | undefined {
+    const queue = this.#senders.get(toHex(transaction.sender));
+    const waiting = queue?.at(transaction.nonce);
+    return (
+      nonceRefusal(transaction.nonce, account.nonce, this.#limits.nonceGapMax) ??
+      this.#replacementRefusal(waiting, transaction) ??
+      this.#roomRefusal(queue, waiting) ??
+      fundsRefusal(transaction, account, (queue?.totalCost ?? 0n) - (waiting?.worstCaseCost ?? 0n))
+    );
+  }
+
+  /** Counts a transaction that is on its way through the log, until `release`. */
+  reserve(transaction: Pick<PooledTransaction, 'sender' | 'nonce' | 'worstCaseCost'>): void {
+    this.#queue(transaction.sender, transaction.nonce).reserve(
+      transaction.nonce,
+      transaction.worstCaseCost,
+    );
+    this.#reservations += 1;
+  }
+
+  release(transaction: Pick<PooledTransaction, 'sender' | 'nonce'>): void {
+    const key = toHex(transaction.sender);
+    const queue = this.#senders.get(key);
+    assert(queue !== undefined && this.#reservations > 0, 'only what is reserved is released');
+    queue.release(transaction.nonce);
+    this.#reservations -= 1;
+    if (queue.isEmpty) this.#senders.delete(key);
+  }
+
+  /** Takes in what the log admits, or says why it has become impossible. The hash must be new. */
+  admit(
+    transaction: PooledTransaction,
+    account: SenderAccount,
+  ):
+    | { readonly result: 'admitted'; readonly effects: readonly MempoolEffect[] }
+    | ({ readonly result: 'refused' } & MempoolRefusal) {
+    assert(this.get(transaction.hash) === undefined, 'a transaction is admitted once');
+    const queue = this.#queue(transaction.sender, account.nonce);
+    const waiting = queue.at(transaction.nonce);
+    const reason =
+      nonceRefusal(transaction.nonce, account.nonce, undefined) ??
+      this.#replacementRefusal(waiting, transaction);
+    if (reason !== undefined) return { result: 'refused', ...reason };
+    if (waiting !== undefined) this.#transactions.delete(toHex(waiting.hash));
+    this.#insert(queue, transaction, account.nonce);
+    const pending: MempoolEffect = { hash: transaction.hash, state: { state: 'pending' } };
+    if (waiting === undefined) return { result: 'admitted', effects: [pending] };
+    const replaced: MempoolEffect = {
+      hash: waiting.hash,
+      state: { state: 'replaced', by: transaction.hash },
+    };
+    return { result: 'admitted', effects: [pending, replaced] };
+  }
+
+  /** Puts back what was admitted before a restart, in any order. */
+  restore(transaction: PooledTransaction, accountNonce: bigint): void {
+    this.#insert(this.#queue(transaction.sender, accountNonce), transaction, accountNonce);
+  }
+
+  /** Takes the transactions of a proposed block out of reach of replacements, until they are executed. */
+  fix(hashes: readonly Hash[]): void {
+    this.#fixed = new Set(hashes.map(toHex));
+  }
+
+  /**
+   * A block was executed: each sender's nonce moved on. What it passed is gone from the pool: the block's
+   * own transactions without a word, others of the same nonces as invalidated.
+   */
+  executed(senders: Iterable<{ sender: Address; accountNonce: bigint }>): MempoolEffect[] {
+    const effects: MempoolEffect[] = [];
+    for (const { sender, accountNonce } of senders) {
+      const key = toHex(sender);
+      const queue = this.#senders.get(key);
+      if (queue === undefined) continue;
+      for (const passed of queue.advance(accountNonce)) {
+        const hash = toHex(passed.hash);
+        this.#transactions.delete(hash);
+        if (this.#fixed.has(hash)) continue;
+        effects.push({ hash: passed.hash, state: { state: 'invalidated' } });
+      }
+      if (queue.isEmpty) this.#senders.delete(key);
     }
-    if (facts.costBefore + candidate.worstCaseCost > account.balance)
-      return insufficientFunds(candidate, { account, costBefore: facts.costBefore });
-    return undefined;
+    this.#fixed = new Set();
+    return effects;
   }
 
-  #put(transaction: PooledTransaction, queue: SenderQueue): void {
-    queue.put(transaction);
-    this.#bySender.set(queue.key, queue);
-    this.#byHash.set(toHex(transaction.hash), transaction);
-    this.#expiries.add(transaction);
-    this.#settle(queue);
+  /** Gives up what is too old for a block of this time. */
+  expire(blockTimeMs: number): MempoolEffect[] {
+    const effects: MempoolEffect[] = [];
+    for (;;) {
+      const oldest = this.#oldest();
+      if (oldest === undefined || oldest.expiresAtMs > blockTimeMs) return effects;
+      this.#expiries.pop();
+      this.#transactions.delete(toHex(oldest.hash));
+      const key = toHex(oldest.sender);
+      const queue = this.#senders.get(key);
+      queue?.remove(oldest);
+      if (queue?.isEmpty) this.#senders.delete(key);
+      effects.push({ hash: oldest.hash, state: { state: 'expired' } });
+    }
   }
 
-  /** Takes a transaction that left its queue out of the other indexes. */
-  #forget(transaction: PooledTransaction): void {
-    this.#byHash.delete(toHex(transaction.hash));
-    this.#expiries.delete(transaction);
+  /** When the next transaction is given up, if no block takes it. */
+  oldestExpiryMs(): number | undefined {
+    return this.#oldest()?.expiresAtMs;
   }
 
-  #queueOf(transaction: PooledTransaction): SenderQueue {
-    const queue = this.#bySender.get(toHex(transaction.sender));
-    assert(queue !== undefined, 'a pooled transaction has a queue');
+  /** Transactions for a block, best first; see `ReadyCursor`. */
+  ready(baseFeePerGas: bigint): ReadyCursor {
+    return new ReadyCursor(this.#senders, baseFeePerGas);
+  }
+
+  #queue(sender: Address, accountNonce: bigint): SenderQueue {
+    const key = toHex(sender);
+    let queue = this.#senders.get(key);
+    if (queue === undefined) {
+      queue = new SenderQueue(accountNonce);
+      this.#senders.set(key, queue);
+    }
     return queue;
   }
 
-  /** Puts the queue where its head belongs after a change, and drops it when it holds nothing. */
-  #settle(queue: SenderQueue): void {
-    this.#version += 1;
-    const isListed = queue.heapIndex !== -1;
-    if (queue.head === undefined) {
-      if (isListed) this.#heads.removeAt(queue.heapIndex);
-      queue.heapIndex = -1;
-      if (queue.isIdle) this.#bySender.delete(queue.key);
-    } else if (isListed) {
-      this.#heads.fix(queue.heapIndex);
-    } else {
-      this.#heads.push(queue);
+  #insert(queue: SenderQueue, transaction: PooledTransaction, accountNonce: bigint): void {
+    queue.accountNonce = accountNonce;
+    queue.put(transaction);
+    this.#transactions.set(toHex(transaction.hash), transaction);
+    this.#expiries.push(transaction);
+    // Those that blocks took stay in the heap until their time; they must not outgrow the pool.
+    if (this.#expiries.size > 2 * this.#transactions.size + 1024)
+      this.#expiries.reset(this.#transactions.values());
+  }
+
+  #oldest(): PooledTransaction | undefined {
+    for (;;) {
+      const oldest = this.#expiries.peek();
+      if (oldest === undefined || this.get(oldest.hash) === oldest) return oldest;
+      this.#expiries.pop();
     }
+  }
+
+  #replacementRefusal(
+    waiting: PooledTransaction | undefined,
+    transaction: Pick<PooledTransaction, 'maxFeePerGas' | 'maxPriorityFeePerGas' | 'nonce'>,
+  ): MempoolRefusal | undefined {
+    if (waiting === undefined) return undefined;
+    if (this.#fixed.has(toHex(waiting.hash)))
+      return {
+        code: 'NONCE_TOO_LOW',
+        message: `nonce ${transaction.nonce} is taken by ${toPrefixedHex(waiting.hash)} in the block being decided; use the next`,
+        fields: { nonce: String(transaction.nonce), expectedNonce: String(waiting.nonce + 1n) },
+      };
+    const fee = raised(waiting.maxFeePerGas);
+    const tip = raised(waiting.maxPriorityFeePerGas);
+    if (transaction.maxFeePerGas >= fee && transaction.maxPriorityFeePerGas >= tip)
+      return undefined;
+    return {
+      code: 'REPLACEMENT_UNDERPRICED',
+      message: `nonce ${transaction.nonce} waits already; to replace it raise the fee cap to ${fee} and the priority fee to ${tip} at least`,
+      fields: { minimumFeePerGas: String(fee), minimumPriorityFeePerGas: String(tip) },
+    };
+  }
+
+  #roomRefusal(
+    queue: SenderQueue | undefined,
+    waiting: PooledTransaction | undefined,
+  ): MempoolRefusal | undefined {
+    if (waiting !== undefined) return undefined;
+    const { transactionsMax, transactionsPerSenderMax } = this.#limits;
+    if (this.#transactions.size + this.#reservations >= transactionsMax)
+      return {
+        code: 'MEMPOOL_FULL',
+        message: `${transactionsMax} transactions wait already; submit again later`,
+        fields: { transactionsMax },
+      };
+    if (queue !== undefined && queue.size + queue.reserved.size >= transactionsPerSenderMax)
+      return {
+        code: 'SENDER_LIMIT_REACHED',
+        message: `${transactionsPerSenderMax} transactions of this sender wait already; submit again later`,
+        fields: { transactionsPerSenderMax },
+      };
+    return undefined;
   }
 }
 
-/** What decides about admission beside the limits: with reservations for the leader, without for the log. */
-interface AdmissionFacts {
-  readonly blockNonce: bigint;
-  readonly pendingNonce: bigint;
-  /** The one with the same nonce. */
-  readonly present: TransactionCandidate | undefined;
-  readonly costBefore: bigint;
-  readonly poolCount: number;
-  readonly senderCount: number;
+/**
+ * Walks over the transactions that a block may take: each sender's in nonce order from the account's
+ * nonce, across senders by tip, equal tips by arrival. Valid until the pool changes.
+ */
+export class ReadyCursor {
+  readonly #senders: ReadonlyMap<string, SenderQueue>;
+  readonly #baseFeePerGas: bigint;
+  readonly #heads: Heap<Candidate>;
+
+  constructor(senders: ReadonlyMap<string, SenderQueue>, baseFeePerGas: bigint) {
+    this.#senders = senders;
+    this.#baseFeePerGas = baseFeePerGas;
+    this.#heads = new Heap((left, right) =>
+      left.tip === right.tip
+        ? left.transaction.sequence < right.transaction.sequence
+        : left.tip > right.tip,
+    );
+    for (const queue of senders.values()) this.#offer(queue.head());
+  }
+
+  /** The best that is left; its sender's next one only follows when `accept` is called for it. */
+  next(): PooledTransaction | undefined {
+    return this.#heads.pop()?.transaction;
+  }
+
+  /** The block takes this transaction, so that its sender's next may follow. */
+  accept({ sender, nonce }: PooledTransaction): void {
+    this.#offer(this.#senders.get(toHex(sender))?.at(nonce + 1n));
+  }
+
+  #offer(transaction: PooledTransaction | undefined): void {
+    if (transaction === undefined || transaction.maxFeePerGas < this.#baseFeePerGas) return;
+    this.#heads.push({ transaction, tip: effectiveTip(transaction, this.#baseFeePerGas) });
+  }
 }
 
-/** Both fees must rise, and by the percentage. */
-function replacementFees(
-  present: TransactionCandidate,
-  percentMin: number,
-): { maxFeePerGas: bigint; maxPriorityFeePerGas: bigint } {
-  const raised = (fee: bigint): bigint =>
-    larger((fee * BigInt(100 + percentMin) + 99n) / 100n, fee + 1n);
+interface Candidate {
+  readonly transaction: PooledTransaction;
+  readonly tip: bigint;
+}
+
+function raised(fee: bigint): bigint {
+  return (fee * (100n + REPLACEMENT_FEE_PERCENT) + 99n) / 100n;
+}
+
+function nonceRefusal(
+  nonce: bigint,
+  accountNonce: bigint,
+  gapMax: number | undefined,
+): MempoolRefusal | undefined {
+  const fields = { nonce: String(nonce), expectedNonce: String(accountNonce) };
+  if (nonce < accountNonce)
+    return {
+      code: 'NONCE_TOO_LOW',
+      message: `nonce ${nonce} was used already; the account's next is ${accountNonce}`,
+      fields,
+    };
+  if (gapMax !== undefined && nonce > accountNonce + BigInt(gapMax))
+    return {
+      code: 'NONCE_TOO_FAR',
+      message: `nonce ${nonce} is too far above the account's next, ${accountNonce}; submit those between first`,
+      fields,
+    };
+  return undefined;
+}
+
+function fundsRefusal(
+  transaction: Pick<PooledTransaction, 'worstCaseCost'>,
+  account: SenderAccount,
+  waitingCost: bigint,
+): MempoolRefusal | undefined {
+  const needed = transaction.worstCaseCost + waitingCost;
+  if (needed <= account.balance) return undefined;
   return {
-    maxFeePerGas: raised(present.maxFeePerGas),
-    maxPriorityFeePerGas: raised(present.maxPriorityFeePerGas),
+    code: 'INSUFFICIENT_FUNDS',
+    message: `the sender owns ${account.balance} wei; this transaction and those of its that wait may cost ${needed}`,
+    fields: { balance: String(account.balance), needed: String(needed) },
   };
-}
-
-function larger(left: bigint, right: bigint): bigint {
-  return left > right ? left : right;
-}
-
-function headBefore(left: SenderQueue, right: SenderQueue): boolean {
-  const leftHead = left.head;
-  const rightHead = right.head;
-  assert(leftHead !== undefined && rightHead !== undefined, 'a listed sender has a head');
-  if (leftHead.maxPriorityFeePerGas !== rightHead.maxPriorityFeePerGas)
-    return leftHead.maxPriorityFeePerGas > rightHead.maxPriorityFeePerGas;
-  return leftHead.sequence < rightHead.sequence;
 }
