@@ -1,5 +1,4 @@
-import { blockId } from '../crypto/block.ts';
-import { type Block, type Commit, decodeBlock, decodeCommit } from '../types/block.ts';
+import { type Commit, decodeCommit } from '../types/block.ts';
 import { decodeOutcome, type Outcome } from '../types/outcome.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
@@ -14,15 +13,10 @@ import {
 import { decodeHeight, decodeTransactionState } from './records.ts';
 import { ReplicaError } from './replica_error.ts';
 import type { StoreReader } from './store.ts';
+import { decodeStoredBlock, type StoredBlock } from './stored_block.ts';
 
 /** Decoded blocks and outcomes kept for repeated reading, of each kind. */
 const CACHED_HEIGHTS_MAX = 32;
-
-/** A decided block with its id. */
-export interface StoredBlock {
-  readonly block: Block;
-  readonly blockId: Hash;
-}
 
 /** Reads decided blocks and what came of them. Everything here is immutable once present. */
 export class Chain {
@@ -40,9 +34,8 @@ export class Chain {
     if (cached !== undefined) return cached;
     const bytes = await this.#store.get(blockKey(height));
     if (bytes === undefined) return undefined;
-    const block = decodeBlock(bytes);
-    const stored = { block, blockId: blockId(block.header) };
-    if (block.header.height !== height)
+    const stored = decodeStoredBlock(bytes);
+    if (stored.block.header.height !== height)
       throw new ReplicaError('STORE_DAMAGED', `the block stored as ${height} is another`);
     remember(this.#blocks, height, stored);
     return stored;

@@ -118,13 +118,17 @@ export function decodeHeader(bytes: Uint8Array): Header {
   return header;
 }
 
-/** Bytes whose keccak-256 a validator signs for a vote. `blockId` undefined votes nil. */
+/**
+ * Bytes whose keccak-256 a validator signs for a vote. `blockId` undefined votes nil; `polRound`
+ * belongs to proposals alone: the round of the proof-of-lock, or -1 for none.
+ */
 export function votePayload(vote: {
   chainId: bigint;
   height: Height;
   round: number;
   step: VoteStep;
   blockId: Hash | undefined;
+  polRound?: number;
 }): Uint8Array {
   return encodeRlp([
     VOTE_DOMAIN,
@@ -133,6 +137,7 @@ export function votePayload(vote: {
     scalar(vote.round),
     scalar(STEP_NUMBERS[vote.step]),
     vote.blockId ?? new Uint8Array(0),
+    scalar((vote.polRound ?? -1) + 1),
   ]);
 }
 
