@@ -114,4 +114,3 @@ export function nextBaseFee(parent: {
   }
   return largerBigInt(next, floor);
 }
-
