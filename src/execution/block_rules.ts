@@ -8,7 +8,7 @@ import {
   type GasShape,
   gasShape,
   INIT_CODE_BYTES_MAX,
-  minimumGasLimit,
+  minimumGasLimitFor,
   worstCaseCost,
 } from './fees.ts';
 import { byteString } from './flat_state.ts';
@@ -133,7 +133,7 @@ export function transactionReason(
   if (size.creates && size.dataBytes > INIT_CODE_BYTES_MAX) return 'INIT_CODE_TOO_LARGE';
   if (transaction.maxPriorityFeePerGas > transaction.maxFeePerGas) return 'PRIORITY_FEE_ABOVE_CAP';
   if (transaction.nonce >= NONCE_MAX) return 'NONCE_TOO_HIGH';
-  const minimum = minimumGasLimit(size, forkAt(parameters.forks, chain.height));
+  const minimum = minimumGasLimitFor(size, forkAt(parameters.forks, chain.height));
   return transaction.gasLimit < minimum ? 'GAS_LIMIT_TOO_LOW' : undefined;
 }
 

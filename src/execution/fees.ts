@@ -74,7 +74,7 @@ export function floorGas(shape: GasShape, fork: ForkName): bigint {
 }
 
 /** The gas limit below which a transaction cannot be included at all. */
-export function minimumGasLimit(shape: GasShape, fork: ForkName): bigint {
+export function minimumGasLimitFor(shape: GasShape, fork: ForkName): bigint {
   return largerBigInt(intrinsicGas(shape), floorGas(shape, fork));
 }
 
