@@ -3,7 +3,7 @@ import type { LogReader, RaftOptions } from '../../../src/raft/options.ts';
 import { Raft } from '../../../src/raft/raft.ts';
 import type { ReadState, Ready } from '../../../src/raft/ready.ts';
 import type { Entry, HardState, MemberId } from '../../../src/types/entry.ts';
-import { seededRandom } from './random.ts';
+import { seededRandom } from '../../sim/random.ts';
 
 /** A durable log in memory. */
 export class MemoryLog implements LogReader {
