@@ -207,7 +207,7 @@ export const genesisSchema = z
     chainId: wholeNumber(1n, INT64_MAX).describe('EIP-155 id of the chain.'),
     timestamp: timestamp.describe('Time of block 0: ISO 8601 with a zone, or milliseconds.'),
     parameters: parametersSchema.prefault({}),
-    validators: z.array(validatorSchema).min(1).max(1_000),
+    validators: z.array(validatorSchema).min(1, 'must name at least one validator').max(1_000),
     accounts: z.array(accountSchema).default([]),
   })
   .describe('The genesis of a BlockRaFT chain.');

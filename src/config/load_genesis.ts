@@ -11,7 +11,7 @@ import { problemIn, schemaProblems } from './schema_problems.ts';
 import { parseYaml, readYamlFile, type YamlSource } from './yaml_source.ts';
 
 /** Largest genesis file that is read. */
-const GENESIS_FILE_BYTES_MAX = 64 * 1024 * 1024;
+export const GENESIS_FILE_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
  * Reads a genesis file (YAML or JSON) and checks everything but whether the validators' keys are points of the curve.
