@@ -48,8 +48,8 @@ export interface ServedBlock {
   readonly id: Hash;
   readonly header: Header;
   readonly encodedHeader: Uint8Array;
-  /** Certificate of this block. */
-  readonly commit: Commit;
+  /** Certificate of this block; the genesis block has none. */
+  readonly commit: Commit | undefined;
   readonly transactionHashes: readonly Hash[];
   /** EIP-2718 bytes; empty unless asked for. */
   readonly transactions: readonly Uint8Array[];
@@ -210,12 +210,11 @@ async function orNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
 
 function servedBlock(message: BlockMessage): ServedBlock {
   const { commit, encodedHeader } = message;
-  if (commit === null) throw new ClientError('REFUSED', 'a block came without its certificate');
   return {
     id: message.blockId,
     header: decodeHeader(encodedHeader),
     encodedHeader,
-    commit: { ...commit, height: Number(commit.height) },
+    commit: commit === null ? undefined : { ...commit, height: Number(commit.height) },
     transactionHashes: message.transactionHashes,
     transactions: message.transactions,
   };
