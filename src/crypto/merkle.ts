@@ -51,7 +51,10 @@ export function merkleProof(leaves: readonly Uint8Array[], index: number): Inclu
   return { index, count: leaves.length, siblings: siblings.reverse() };
 }
 
-/** Whether the proof shows that the leaf is in the tree with this root. Never throws on a peer's proof. */
+/**
+ * Whether the proof shows that the leaf is in the tree with this root. Never throws on a peer's proof. The index is
+ * proven for the given count; the count itself must be known from elsewhere.
+ */
 export function verifyMerkleProof(leaf: Uint8Array, proof: InclusionProof, root: Hash): boolean {
   const { index, count, siblings } = proof;
   if (!Number.isSafeInteger(count) || !Number.isSafeInteger(index)) return false;
