@@ -2,27 +2,11 @@ import { transactionHash } from '../crypto/transaction.ts';
 import { assert } from '../lib/assert.ts';
 import type { AdmitTransactions } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
-import type { Hash } from '../types/primitives.ts';
-import type { TransactionState } from '../types/transaction_state.ts';
 import type { ApplyRange } from './apply_range.ts';
 import { pendingKey } from './keys.ts';
 import { pooledTransaction } from './pooled_transaction.ts';
 import { encodePending } from './records.ts';
-
-/** What the log made of one submitted transaction; the same on every member. */
-export type AdmissionResult =
-  | {
-      readonly kind: 'admitted';
-      readonly hash: Hash;
-      readonly alreadyKnown: boolean;
-      readonly state: TransactionState;
-    }
-  | {
-      readonly kind: 'refused';
-      readonly hash: Hash;
-      readonly code: string;
-      readonly message: string;
-    };
+import { refused, type SubmitResult } from './submission.ts';
 
 /** Transactions of one command, so that (entry, position) makes a sequence number that is a safe integer. */
 export const ADMISSION_TRANSACTIONS_MAX = 4096;
@@ -36,7 +20,7 @@ export function applyAdmission(range: ApplyRange, entry: Entry, command: AdmitTr
     command.transactions.length <= ADMISSION_TRANSACTIONS_MAX,
     'an admission is small enough to number its transactions',
   );
-  const results = command.transactions.map((transaction, position): AdmissionResult => {
+  const results = command.transactions.map((transaction, position): SubmitResult => {
     const hash = transactionHash(transaction.raw);
     const known = range.state(hash);
     if (known !== undefined) return { kind: 'admitted', hash, alreadyKnown: true, state: known };
@@ -46,8 +30,7 @@ export function applyAdmission(range: ApplyRange, entry: Entry, command: AdmitTr
       sequence: entry.index * ADMISSION_TRANSACTIONS_MAX + position,
     });
     const admission = range.mempool.admit(pooled, range.account(transaction.sender));
-    if (admission.result === 'refused')
-      return { kind: 'refused', hash, code: admission.code, message: admission.message };
+    if (admission.result === 'refused') return refused(admission);
     range.setStates(admission.effects);
     range.batch.put(pendingKey(hash), encodePending(pooled));
     return { kind: 'admitted', hash, alreadyKnown: false, state: { state: 'pending' } };

@@ -53,6 +53,7 @@ export function applyProposal(range: ApplyRange, command: BlockProposed): void {
     transactionHashes: command.transactionHashes,
   };
   range.undecided = stored;
+  range.mempool.fix(stored.transactionHashes);
   range.batch.put(UNDECIDED_KEY, encodeStoredBlock(stored));
 }
 
@@ -92,7 +93,7 @@ export function applyDecision(
   if (height > 2) range.batch.delete(reverseDeltaKey(height - 2));
   range.decidedHeight = height;
   range.decided = undecided;
-  range.undecided = undecided === range.undecided ? undefined : range.undecided;
+  range.undecided = undefined;
   range.effects.decided.push(undecided);
 }
 
@@ -131,12 +132,10 @@ function checkOutcome(outcome: Outcome, { block }: StoredBlock): void {
 function settleTransactions(range: ApplyRange, outcome: Outcome): void {
   for (const [index, hash] of range.decided.transactionHashes.entries())
     range.setState(hash, { state: 'included', height: outcome.height, index });
-  for (const { address, account } of outcome.delta.accounts) {
-    const effects = range.mempool.executed(address, {
-      nonce: account?.nonce ?? 0n,
-      included: range.decided.transactionHashes,
-    });
-    range.setStates(effects);
-  }
+  const senders = outcome.delta.accounts.map(({ address, account }) => ({
+    sender: address,
+    accountNonce: account?.nonce ?? 0n,
+  }));
+  range.setStates(range.mempool.executed(senders));
   range.setStates(range.mempool.expire(range.decided.block.header.timestampMs));
 }

@@ -1,6 +1,6 @@
 import { transactionHash } from '../crypto/transaction.ts';
 import { toHex } from '../lib/bytes.ts';
-import type { Mempool, MempoolEffect } from '../mempool/mempool.ts';
+import type { Mempool, MempoolEffect, SenderAccount } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
 import type { AdmittedTransaction, Command } from '../types/command.ts';
@@ -8,12 +8,12 @@ import type { Entry } from '../types/entry.ts';
 import { decodeAccount, type Outcome } from '../types/outcome.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
-import type { AdmissionResult } from './apply_admission.ts';
 import type { Chain } from './chain.ts';
 import { accountKey, pendingKey, transactionStateKey } from './keys.ts';
 import type { HeadResults, LedgerHead } from './ledger.ts';
 import { decodeTransactionState, encodeTransactionState } from './records.ts';
 import type { StoredBlock } from './stored_block.ts';
+import type { SubmitResult } from './submission.ts';
 
 /** An entry with its command; a no-op has none. */
 export interface DecodedEntry {
@@ -26,18 +26,17 @@ export interface RangeEffects {
   /** Last index applied. */
   appliedIndex: number;
   /** For each admission its results, in the order of its transactions. */
-  readonly admissions: { readonly index: number; readonly term: number; readonly results: AdmissionResult[] }[];
+  readonly admissions: {
+    readonly index: number;
+    readonly term: number;
+    readonly results: SubmitResult[];
+  }[];
   /** Transactions that reached their final state. */
   readonly finals: { readonly hash: Hash; readonly state: TransactionState }[];
   /** Set when the range ended with an outcome that was applied. */
   executed: Outcome | undefined;
   /** Blocks decided in this range. */
   readonly decided: StoredBlock[];
-}
-
-export interface SenderAccount {
-  readonly nonce: bigint;
-  readonly balance: bigint;
 }
 
 const NO_ACCOUNT: SenderAccount = { nonce: 0n, balance: 0n };

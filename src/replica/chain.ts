@@ -76,9 +76,10 @@ export class Chain {
     return this.#store.get(stateRootKey(height));
   }
 
-  async transactionState(hash: Hash): Promise<TransactionState | undefined> {
-    const bytes = await this.#store.get(transactionStateKey(hash));
-    return bytes === undefined ? undefined : decodeTransactionState(bytes);
+  /** What became of transactions; undefined for those that were never admitted. */
+  async transactionStates(hashes: readonly Hash[]): Promise<(TransactionState | undefined)[]> {
+    const values = await this.#store.getMany(hashes.map(transactionStateKey));
+    return values.map((bytes) => (bytes === undefined ? undefined : decodeTransactionState(bytes)));
   }
 }
 

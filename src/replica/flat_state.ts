@@ -1,7 +1,7 @@
+import { bytesEqual } from '../lib/bytes.ts';
 import type { Account } from '../types/outcome.ts';
 import { decodeAccount } from '../types/outcome.ts';
 import { type Address, EMPTY_CODE_HASH, type Hash, type Height } from '../types/primitives.ts';
-import { bytesEqual } from '../lib/bytes.ts';
 import { accountKey, codeKey, slotKey } from './keys.ts';
 import { ReplicaError } from './replica_error.ts';
 import type { StoreReader } from './store.ts';
@@ -11,10 +11,7 @@ export class FlatState {
   readonly #store: StoreReader;
   readonly #blockHashes: (height: Height) => Promise<Hash | undefined>;
 
-  constructor(
-    store: StoreReader,
-    blockHashes: (height: Height) => Promise<Hash | undefined>,
-  ) {
+  constructor(store: StoreReader, blockHashes: (height: Height) => Promise<Hash | undefined>) {
     this.#store = store;
     this.#blockHashes = blockHashes;
   }
@@ -33,7 +30,9 @@ export class FlatState {
   async slots(
     keys: readonly { readonly address: Address; readonly slot: Hash }[],
   ): Promise<Uint8Array[]> {
-    const values = await this.#store.getMany(keys.map(({ address, slot }) => slotKey(address, slot)));
+    const values = await this.#store.getMany(
+      keys.map(({ address, slot }) => slotKey(address, slot)),
+    );
     return values.map((value) => value ?? new Uint8Array(0));
   }
 

@@ -5,7 +5,6 @@ import type { Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
-import type { Block } from '../types/block.ts';
 import { type Command, decodeCommand } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
 import type { Genesis } from '../types/genesis.ts';
@@ -13,11 +12,12 @@ import type { Outcome } from '../types/outcome.ts';
 import type { Hash } from '../types/primitives.ts';
 import { applyAdmission } from './apply_admission.ts';
 import { applyDecision, applyOutcome, applyProposal } from './apply_block.ts';
-import { ApplyRange, type RangeEffects } from './apply_range.ts';
-import type { Chain, StoredBlock } from './chain.ts';
+import { ApplyRange, type DecodedEntry, type RangeEffects } from './apply_range.ts';
+import type { Chain } from './chain.ts';
 import { HEAD_KEY } from './keys.ts';
 import { encodeHead, type HeadRecord } from './records.ts';
 import { ReplicaError } from './replica_error.ts';
+import type { StoredBlock } from './stored_block.ts';
 
 /** What execution of the newest executed height gave, as the next header repeats it. */
 export type HeadResults = Pick<Outcome, 'gasUsed' | 'receiptsRoot' | 'logsBloom'>;
@@ -73,7 +73,7 @@ export class Ledger {
     assert(entries.length > 0, 'a range has an entry');
     this.#applying = true;
     const range = await ApplyRange.prepare(
-      { entries: cutAfterOutcome(entries.map((entry) => this.#decode(entry))), head: this.#head },
+      { entries: this.#decodeRange(entries), head: this.#head },
       { database: this.#database, mempool: this.#mempool, chain: this.#chain },
     );
     for (const { entry, command } of range.entries) {
@@ -121,6 +121,16 @@ export class Ledger {
     }
   }
 
+  #decodeRange(entries: readonly Entry[]): DecodedEntry[] {
+    const decoded: DecodedEntry[] = [];
+    for (const entry of entries) {
+      const item = this.#decode(entry);
+      decoded.push(item);
+      if (item.command?.type === 'BlockOutcome') break;
+    }
+    return decoded;
+  }
+
   #decode(entry: Entry): DecodedEntry {
     if (entry.type === 'noop') return { entry, command: undefined };
     try {
@@ -139,17 +149,3 @@ export class Ledger {
     }
   }
 }
-
-/** An entry with its command; a no-op has none. */
-export interface DecodedEntry {
-  readonly entry: Entry;
-  readonly command: Command | undefined;
-}
-
-function cutAfterOutcome(entries: DecodedEntry[]): DecodedEntry[] {
-  const outcome = entries.findIndex(({ command }) => command?.type === 'BlockOutcome');
-  return outcome === -1 ? entries : entries.slice(0, outcome + 1);
-}
-
-/** The block as peers and clients get it, whichever way it reached this member. */
-export type { Block };

@@ -46,4 +46,3 @@ export function framed(kind: number, payload: Uint8Array): Uint8Array {
   bytes.set(payload, 1);
   return bytes;
 }
-

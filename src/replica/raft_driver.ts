@@ -18,10 +18,7 @@ import { ReplicaError } from './replica_error.ts';
 /** The durable log as the driver needs it (wal/). */
 export interface DurableLog extends LogReader {
   /** Resolves once all of it is durable, in the order of the calls; rejects when that is unknown. */
-  append(write: {
-    hardState: HardState | undefined;
-    entries: readonly Entry[];
-  }): Promise<void>;
+  append(write: { hardState: HardState | undefined; entries: readonly Entry[] }): Promise<void>;
 }
 
 /** What committed entries act upon. */
@@ -75,10 +72,7 @@ export class RaftDriver {
   #applied: number;
   #applying: Promise<void> | undefined;
 
-  constructor(
-    options: { tickMs: number; applied: number },
-    dependencies: RaftDriverDependencies,
-  ) {
+  constructor(options: { tickMs: number; applied: number }, dependencies: RaftDriverDependencies) {
     this.#tickMs = options.tickMs;
     this.#applied = options.applied;
     this.#committed = options.applied;

@@ -95,4 +95,3 @@ export function encodeHeight(height: Height): Uint8Array {
 export function decodeHeight(bytes: Uint8Array): Height {
   return new FieldReader([decodeRlp(bytes)], 'height', 1).number('height');
 }
-

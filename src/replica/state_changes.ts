@@ -2,8 +2,8 @@ import { bytesEqual } from '../lib/bytes.ts';
 import {
   type Account,
   type AccountChange,
-  decodeAccount,
   type Delta,
+  decodeAccount,
   encodeAccount,
 } from '../types/outcome.ts';
 import { EMPTY_CODE_HASH } from '../types/primitives.ts';

@@ -1,36 +1,40 @@
 import type { RecoveredTransaction, RecoveryFailure, RecoveryResult } from '../crypto/recovery.ts';
-import { forkAt, INIT_CODE_BYTES_MAX, minimumGasLimit } from '../execution/fees.ts';
+import { type TransactionReason, transactionReason } from '../execution/block_rules.ts';
+import { forkAt, INIT_CODE_BYTES_MAX, minimumGasLimitFor } from '../execution/fees.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Height } from '../types/primitives.ts';
-import { refusal, type Refusal } from './submission.ts';
+import { type Refusal, refusal } from './submission.ts';
+
+interface ChainRules {
+  readonly genesis: Genesis;
+  /** Height of the next block. */
+  readonly height: Height;
+}
 
 /** What no state can mend: checked by the leader before anything is looked up. */
 export function refusalOf(
   raw: Uint8Array,
   recovered: RecoveryResult,
-  chain: { genesis: Genesis; nextHeight: Height },
+  { genesis, height }: ChainRules,
 ): Refusal | undefined {
-  const { parameters, chainId } = chain.genesis;
-  if (raw.length > parameters.transactionBytesMax)
-    return refusal(
-      'TRANSACTION_TOO_LARGE',
-      `the transaction has ${raw.length} bytes; at most ${parameters.transactionBytesMax} are accepted`,
-      { bytes: raw.length, bytesMax: parameters.transactionBytesMax },
-    );
   if (!recovered.ok) return unrecovered(raw, recovered);
-  if (recovered.chainId === undefined)
+  const { chainId, parameters } = genesis;
+  const shape = { ...recovered, creates: recovered.to === undefined, rawBytes: raw.length };
+  const reason = transactionReason(recovered, shape, { chainId, height, parameters });
+  if (reason !== undefined) return explained(reason, { raw, recovered, genesis, height });
+  if (recovered.gasLimit > parameters.blockGasLimit)
     return refusal(
-      'WRONG_CHAIN_ID',
-      `the signature names no chain; sign with chain id ${chainId} (EIP-155)`,
-      { expectedChainId: String(chainId) },
+      'GAS_LIMIT_TOO_HIGH',
+      `the gas limit ${recovered.gasLimit} is above the block's ${parameters.blockGasLimit}; lower it`,
+      { gasLimit: String(recovered.gasLimit), blockGasLimit: String(parameters.blockGasLimit) },
     );
-  if (recovered.chainId !== chainId)
+  if (recovered.maxFeePerGas < parameters.baseFeeFloor)
     return refusal(
-      'WRONG_CHAIN_ID',
-      `the transaction is for chain ${recovered.chainId}; this is chain ${chainId}`,
-      { expectedChainId: String(chainId), chainId: String(recovered.chainId) },
+      'FEE_TOO_LOW',
+      `the fee cap ${recovered.maxFeePerGas} is below the lowest base fee ${parameters.baseFeeFloor}; raise it`,
+      { baseFeeFloor: String(parameters.baseFeeFloor) },
     );
-  return gasRefusal(recovered, chain) ?? feeRefusal(recovered, parameters.baseFeeFloor);
+  return undefined;
 }
 
 function unrecovered(raw: Uint8Array, failure: RecoveryFailure): Refusal {
@@ -43,47 +47,52 @@ function unrecovered(raw: Uint8Array, failure: RecoveryFailure): Refusal {
   );
 }
 
-function gasRefusal(
-  recovered: RecoveredTransaction,
-  { genesis, nextHeight }: { genesis: Genesis; nextHeight: Height },
-): Refusal | undefined {
-  const { blockGasLimit, forks } = genesis.parameters;
-  if (recovered.gasLimit > blockGasLimit)
-    return refusal(
-      'GAS_LIMIT_TOO_HIGH',
-      `the gas limit ${recovered.gasLimit} is above the block's ${blockGasLimit}; lower it`,
-      { gasLimit: String(recovered.gasLimit), blockGasLimit: String(blockGasLimit) },
-    );
-  if (recovered.to === undefined && recovered.dataBytes > INIT_CODE_BYTES_MAX)
-    return refusal(
-      'TRANSACTION_TOO_LARGE',
-      `init code has ${recovered.dataBytes} bytes; at most ${INIT_CODE_BYTES_MAX} are accepted`,
-      { bytes: recovered.dataBytes, bytesMax: INIT_CODE_BYTES_MAX },
-    );
-  const minimum = minimumGasLimit(
-    { ...recovered, creates: recovered.to === undefined },
-    forkAt(forks, nextHeight),
-  );
-  if (recovered.gasLimit < minimum)
-    return refusal(
-      'GAS_LIMIT_TOO_LOW',
-      `the gas limit ${recovered.gasLimit} is below the ${minimum} that this transaction needs at least`,
-      { gasLimit: String(recovered.gasLimit), minimumGasLimit: String(minimum) },
-    );
-  return undefined;
+/** The reason in words that say what to change. */
+function explained(
+  reason: TransactionReason,
+  context: ChainRules & { raw: Uint8Array; recovered: RecoveredTransaction },
+): Refusal {
+  const { raw, recovered, genesis, height } = context;
+  const { parameters, chainId } = genesis;
+  switch (reason) {
+    case 'WRONG_CHAIN_ID': {
+      const found =
+        recovered.chainId === undefined
+          ? 'the signature names no chain'
+          : `the transaction is for chain ${recovered.chainId}`;
+      return refusal(
+        'WRONG_CHAIN_ID',
+        `${found}; sign it for chain ${chainId} (EIP-155)`,
+        { expectedChainId: String(chainId) },
+      );
+    }
+    case 'TRANSACTION_TOO_LARGE':
+      return tooLarge('the transaction', raw.length, parameters.transactionBytesMax);
+    case 'INIT_CODE_TOO_LARGE':
+      return tooLarge('init code', recovered.dataBytes, INIT_CODE_BYTES_MAX);
+    case 'PRIORITY_FEE_ABOVE_CAP':
+      return refusal(
+        'FEE_INVALID',
+        'the priority fee is above the fee cap; lower it or raise the fee cap',
+      );
+    case 'NONCE_TOO_HIGH':
+      return refusal('NONCE_TOO_FAR', `nonce ${recovered.nonce} can never be used (EIP-2681)`);
+    case 'GAS_LIMIT_TOO_LOW': {
+      const shape = { ...recovered, creates: recovered.to === undefined };
+      const minimum = minimumGasLimitFor(shape, forkAt(parameters.forks, height));
+      return refusal(
+        'GAS_LIMIT_TOO_LOW',
+        `the gas limit ${recovered.gasLimit} is below the ${minimum} that this transaction needs at least; raise it`,
+        { gasLimit: String(recovered.gasLimit), minimumGasLimit: String(minimum) },
+      );
+    }
+  }
 }
 
-function feeRefusal(recovered: RecoveredTransaction, baseFeeFloor: bigint): Refusal | undefined {
-  if (recovered.maxPriorityFeePerGas > recovered.maxFeePerGas)
-    return refusal(
-      'FEE_INVALID',
-      'the priority fee is above the fee cap; lower it or raise the fee cap',
-    );
-  if (recovered.maxFeePerGas < baseFeeFloor)
-    return refusal(
-      'FEE_TOO_LOW',
-      `the fee cap ${recovered.maxFeePerGas} is below the lowest base fee ${baseFeeFloor}; raise it`,
-      { baseFeeFloor: String(baseFeeFloor) },
-    );
-  return undefined;
+function tooLarge(what: string, bytes: number, bytesMax: number): Refusal {
+  return refusal(
+    'TRANSACTION_TOO_LARGE',
+    `${what} has ${bytes} bytes; at most ${bytesMax} are accepted`,
+    { bytes, bytesMax },
+  );
 }

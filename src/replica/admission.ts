@@ -1,0 +1,224 @@
+import type { RecoveredTransaction, SenderRecovery } from '../crypto/recovery.ts';
+import { worstCaseCost } from '../execution/fees.ts';
+import { assert } from '../lib/assert.ts';
+import { toHex } from '../lib/bytes.ts';
+import type { Clock } from '../lib/environment.ts';
+import type { Mempool } from '../mempool/mempool.ts';
+import type { ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
+import type { AdmittedTransaction, Command } from '../types/command.ts';
+import type { Genesis } from '../types/genesis.ts';
+import type { Hash } from '../types/primitives.ts';
+import { ADMISSION_TRANSACTIONS_MAX } from './apply_admission.ts';
+import type { RangeEffects } from './apply_range.ts';
+import type { Chain } from './chain.ts';
+import type { FlatState } from './flat_state.ts';
+import { refusal, refused, type SubmitResult } from './submission.ts';
+import { refusalOf } from './transaction_rules.ts';
+
+export interface AdmissionOptions {
+  readonly genesis: Genesis;
+  /** Transactions of one log entry. */
+  readonly batchTransactionsMax: number;
+  /** How long an open batch waits for company while another one is in the log. */
+  readonly batchDelayMsMax: number;
+  /** How long an admitted transaction waits for a block. */
+  readonly lifetimeMs: number;
+}
+
+export interface AdmissionDependencies {
+  readonly recovery: SenderRecovery;
+  readonly mempool: Mempool;
+  readonly chain: Chain;
+  readonly flatState: FlatState;
+  readonly clock: Clock;
+  /** Appends a command to the log of this leader. */
+  readonly propose: (command: Command) => ProposalAccepted | ProposalRefusal;
+  /** Height that the next block will have. */
+  readonly nextHeight: () => number;
+}
+
+/** A transaction on its way through the log. */
+interface Underway {
+  readonly transaction: AdmittedTransaction;
+  readonly hash: Hash;
+  readonly nonce: bigint;
+  readonly promise: Promise<SubmitResult>;
+  readonly resolve: (result: SubmitResult) => void;
+}
+
+interface ProposedBatch {
+  readonly index: number;
+  readonly term: number;
+  readonly items: readonly Underway[];
+}
+
+/** Bytes of one admission's transactions; the entry stays well below what the log takes at once. */
+const BATCH_BYTES_MAX = 1024 * 1024;
+
+/**
+ * The leader's door: checks submissions, gathers what is new into log entries, and answers each
+ * transaction when its entry is applied, that is durable on a majority.
+ */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #dependencies: AdmissionDependencies;
+  /** By hash: a transaction submitted twice at once travels once. */
+  readonly #underway = new Map<string, Underway>();
+  #open: Underway[] = [];
+  #openBytes = 0;
+  #cancelFlush: (() => void) | undefined;
+  /** In the order of their indexes. */
+  #proposed: ProposedBatch[] = [];
+
+  constructor(options: AdmissionOptions, dependencies: AdmissionDependencies) {
+    assert(
+      options.batchTransactionsMax <= ADMISSION_TRANSACTIONS_MAX,
+      'a batch fits into one log entry',
+    );
+    this.#options = options;
+    this.#dependencies = dependencies;
+  }
+
+  /** One result for each transaction, in order; resolves when the last of them is durable or refused. */
+  async submit(raws: readonly Uint8Array[]): Promise<SubmitResult[]> {
+    const recovered = await this.#dependencies.recovery.recover(raws);
+    const results = new Array<SubmitResult | Promise<SubmitResult>>(raws.length);
+    const candidates: Candidate[] = [];
+    const chain = {
+      genesis: this.#options.genesis,
+      height: this.#dependencies.nextHeight(),
+    };
+    for (const [position, item] of recovered.entries()) {
+      const raw = raws[position] as Uint8Array;
+      const reason = refusalOf(raw, item, chain);
+      if (reason !== undefined) results[position] = refused(reason);
+      else if (item.ok) candidates.push({ position, raw, recovered: item });
+    }
+    await this.#enter(candidates, results);
+    return Promise.all(results);
+  }
+
+  /** Answers those whose entries were applied, or replaced in the log by another leader's. */
+  applied(effects: RangeEffects): void {
+    while (this.#proposed[0] !== undefined && this.#proposed[0].index <= effects.appliedIndex) {
+      const batch = this.#proposed.shift() as ProposedBatch;
+      const admission = effects.admissions.find(({ index }) => index === batch.index);
+      if (admission?.term === batch.term) this.#answer(batch.items, admission.results);
+      else this.#refuseAll(batch.items);
+    }
+    if (this.#proposed.length === 0 && this.#open.length > 0) this.#flush();
+  }
+
+  /** The entries of a former leader may still commit; what was never proposed is certainly not admitted. */
+  leadershipLost(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const open = this.#open;
+    this.#open = [];
+    this.#openBytes = 0;
+    this.#refuseAll(open);
+  }
+
+  /** Looks the candidates up, all at once, and puts those that are new on their way. */
+  async #enter(
+    candidates: readonly Candidate[],
+    results: (SubmitResult | Promise<SubmitResult>)[],
+  ): Promise<void> {
+    if (candidates.length === 0) return;
+    const { chain, flatState, mempool } = this.#dependencies;
+    const [states, accounts] = await Promise.all([
+      chain.transactionStates(candidates.map(({ recovered }) => recovered.hash)),
+      flatState.accounts(candidates.map(({ recovered }) => recovered.sender)),
+    ]);
+    for (const [position, candidate] of candidates.entries()) {
+      const { recovered } = candidate;
+      const { hash } = recovered;
+      const state = states[position] ?? (mempool.get(hash) && { state: 'pending' as const });
+      if (state !== undefined) {
+        results[candidate.position] = { kind: 'admitted', hash, alreadyKnown: true, state };
+        continue;
+      }
+      const account = accounts[position] ?? { nonce: 0n, balance: 0n };
+      results[candidate.position] = this.#admit(candidate, account);
+    }
+  }
+
+  #admit(
+    { raw, recovered }: Candidate,
+    account: { nonce: bigint; balance: bigint },
+  ): SubmitResult | Promise<SubmitResult> {
+    const key = toHex(recovered.hash);
+    const before = this.#underway.get(key);
+    if (before !== undefined) return before.promise;
+    const { mempool } = this.#dependencies;
+    const priced = { ...recovered, worstCaseCost: worstCaseCost(recovered) };
+    const reason = mempool.precheck(priced, account);
+    if (reason !== undefined) return refused(reason);
+    mempool.reserve(priced);
+    const { promise, resolve } = Promise.withResolvers<SubmitResult>();
+    // The bytes may belong to a larger buffer of the transport, which must not be kept alive.
+    const transaction = { raw: raw.slice(), sender: recovered.sender };
+    const item = { transaction, hash: recovered.hash, nonce: recovered.nonce, promise, resolve };
+    this.#underway.set(key, item);
+    this.#join(item);
+    return promise;
+  }
+
+  /** A lone batch leaves at the end of this turn; while one is in the log, the next waits for company. */
+  #join(item: Underway): void {
+    this.#open.push(item);
+    this.#openBytes += item.transaction.raw.length;
+    const { batchTransactionsMax, batchDelayMsMax } = this.#options;
+    if (this.#open.length >= batchTransactionsMax || this.#openBytes >= BATCH_BYTES_MAX) {
+      this.#flush();
+      return;
+    }
+    if (this.#cancelFlush !== undefined) return;
+    const delayMs = this.#proposed.length === 0 ? 0 : batchDelayMsMax;
+    this.#cancelFlush = this.#dependencies.clock.schedule(delayMs, () => this.#flush());
+  }
+
+  #flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const items = this.#open;
+    if (items.length === 0) return;
+    this.#open = [];
+    this.#openBytes = 0;
+    const answer = this.#dependencies.propose({
+      type: 'AdmitTransactions',
+      expiresAtMs: this.#dependencies.clock.wallMs() + this.#options.lifetimeMs,
+      transactions: items.map(({ transaction }) => transaction),
+    });
+    if ('refused' in answer) this.#refuseAll(items, answer.refused === 'too-many-uncommitted');
+    else this.#proposed.push({ index: answer.index, term: answer.term, items });
+  }
+
+  #answer(items: readonly Underway[], results: readonly SubmitResult[]): void {
+    for (const [position, item] of items.entries()) {
+      const result = results[position];
+      assert(result !== undefined, 'an applied admission has a result for each transaction');
+      this.#settle(item, result);
+    }
+  }
+
+  #refuseAll(items: readonly Underway[], overloaded = false): void {
+    const reason = overloaded
+      ? refusal('OVERLOADED', 'too much waits to be replicated; submit again later')
+      : refusal('NOT_ADMITTED', 'the leader changed before this was admitted; submit it again');
+    for (const item of items) this.#settle(item, refused(reason));
+  }
+
+  #settle(item: Underway, result: SubmitResult): void {
+    this.#underway.delete(toHex(item.hash));
+    this.#dependencies.mempool.release({ sender: item.transaction.sender, nonce: item.nonce });
+    item.resolve(result);
+  }
+}
+
+interface Candidate {
+  /** Place among the submitted. */
+  readonly position: number;
+  readonly raw: Uint8Array;
+  readonly recovered: RecoveredTransaction;
+}

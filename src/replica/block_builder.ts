@@ -1,0 +1,136 @@
+import { commitHash, consensusParametersHash, evidenceHash, validatorsHash } from '../crypto/block.ts';
+import { transactionsRoot } from '../crypto/merkle.ts';
+import { BlockBudget, invalidTransaction } from '../execution/block_rules.ts';
+import { nextBaseFee } from '../execution/fees.ts';
+import { bytesEqual, toHex } from '../lib/bytes.ts';
+import type { Mempool } from '../mempool/mempool.ts';
+import type { PooledTransaction } from '../mempool/pooled_transaction.ts';
+import { type Commit, encodeHeader, type Header } from '../types/block.ts';
+import type { Genesis } from '../types/genesis.ts';
+import type { Account } from '../types/outcome.ts';
+import type { Address, Hash } from '../types/primitives.ts';
+import { decodeTransaction } from '../types/transaction.ts';
+import type { FlatState } from './flat_state.ts';
+import type { LedgerHead } from './ledger.ts';
+import type { StoredBlock } from './stored_block.ts';
+
+/** What the block above a head must hold, whoever proposes it, and what its proposer may choose. */
+export interface NextBlock {
+  readonly head: LedgerHead;
+  /** Certificate of the head's block; undefined above genesis. */
+  readonly lastCommit: Commit | undefined;
+  /** State root after head − 1. */
+  readonly stateRoot: Hash;
+}
+
+/**
+ * Assembles blocks for the proposer and checks proposed ones against the same rules, before anything is
+ * signed (static validity: nothing is executed for it).
+ */
+export class BlockBuilder {
+  readonly #genesis: Genesis;
+  readonly #flatState: FlatState;
+  readonly #validatorsHash: Hash;
+  readonly #parametersHash: Hash;
+
+  constructor(options: { genesis: Genesis }, dependencies: { flatState: FlatState }) {
+    this.#genesis = options.genesis;
+    this.#flatState = dependencies.flatState;
+    this.#validatorsHash = validatorsHash(options.genesis.validators);
+    this.#parametersHash = consensusParametersHash(options.genesis.parameters);
+  }
+
+  /** Wei per gas of the block above a head. */
+  baseFee({ decided, results }: LedgerHead): bigint {
+    const { baseFeePerGas, gasLimit } = decided.block.header;
+    const floor = this.#genesis.parameters.baseFeeFloor;
+    return nextBaseFee({ baseFeePerGas, gasUsed: results.gasUsed, gasLimit, floor });
+  }
+
+  /** The transactions that the next block takes: best first, each sender's in nonce order. */
+  async select(mempool: Mempool, head: LedgerHead): Promise<PooledTransaction[]> {
+    const { blockGasLimit, blockBytesMax } = this.#genesis.parameters;
+    const baseFeePerGas = this.baseFee(head);
+    // Candidates are taken by room alone, so that their accounts can be read at once.
+    const candidates: PooledTransaction[] = [];
+    const cursor = mempool.ready(baseFeePerGas);
+    let gas = 0n;
+    let bytes = 0;
+    for (let next = cursor.next(); next !== undefined; next = cursor.next()) {
+      if (gas + next.gasLimit > blockGasLimit || bytes + next.raw.length > blockBytesMax) break;
+      gas += next.gasLimit;
+      bytes += next.raw.length;
+      candidates.push(next);
+      cursor.accept(next);
+    }
+    const accountOf = await this.#accounts(candidates.map(({ sender }) => sender));
+    const budget = new BlockBudget({ baseFeePerGas, blockGasLimit, blockBytesMax }, accountOf);
+    return candidates.filter((candidate) => budget.tryAdd(candidate) === 'ACCEPTED');
+  }
+
+  /** The header of a block above the head with these transactions. */
+  header(
+    { head, lastCommit, stateRoot }: NextBlock,
+    choice: { raws: readonly Uint8Array[]; proposer: Address; wallMs: number },
+  ): Header {
+    const parent = head.decided.block.header;
+    return {
+      chainId: this.#genesis.chainId,
+      height: parent.height + 1,
+      timestampMs: Math.max(parent.timestampMs + 1, Math.floor(choice.wallMs)),
+      parentId: head.decided.blockId,
+      proposer: choice.proposer,
+      validatorsHash: this.#validatorsHash,
+      nextValidatorsHash: this.#validatorsHash,
+      consensusParametersHash: this.#parametersHash,
+      transactionsRoot: transactionsRoot(choice.raws),
+      lastCommitHash: commitHash(lastCommit),
+      evidenceHash: evidenceHash([]),
+      gasUsed: head.results.gasUsed,
+      receiptsRoot: head.results.receiptsRoot,
+      logsBloom: head.results.logsBloom,
+      stateRoot,
+      baseFeePerGas: this.baseFee(head),
+      gasLimit: this.#genesis.parameters.blockGasLimit,
+      extraData: new Uint8Array(0),
+    };
+  }
+
+  /** Why this block must not be signed above the head; undefined for a valid one. */
+  async invalidity(next: NextBlock, { block, senders }: StoredBlock): Promise<string | undefined> {
+    const { header } = block;
+    const parent = next.head.decided.block.header;
+    if (header.timestampMs <= parent.timestampMs) return 'its time is not above its parent’s';
+    if (!this.#genesis.validators.some(({ address }) => bytesEqual(address, header.proposer)))
+      return 'its proposer is no validator';
+    const { timestampMs: wallMs, proposer } = header;
+    const expected = this.header(next, { raws: block.transactions, proposer, wallMs });
+    if (!bytesEqual(encodeHeader(expected), encodeHeader({ ...header, extraData: expected.extraData })))
+      return 'its header is not what its parent, its transactions and their results give';
+    const accountOf = await this.#accounts(senders);
+    const found = invalidTransaction(
+      {
+        chainId: header.chainId,
+        height: header.height,
+        baseFeePerGas: header.baseFeePerGas,
+        parameters: this.#genesis.parameters,
+        transactions: block.transactions.map((raw, index) => ({
+          raw,
+          sender: senders[index] as Address,
+          transaction: decodeTransaction(raw),
+        })),
+      },
+      accountOf,
+    );
+    return found && `its transaction ${found.index} is invalid: ${found.reason}`;
+  }
+
+  async #accounts(
+    addresses: readonly Address[],
+  ): Promise<(address: Address) => Account | undefined> {
+    const distinct = new Map(addresses.map((address) => [toHex(address), address]));
+    const accounts = await this.#flatState.accounts([...distinct.values()]);
+    const known = new Map([...distinct.keys()].map((key, index) => [key, accounts[index]]));
+    return (address) => known.get(toHex(address));
+  }
+}

@@ -1,0 +1,211 @@
+import { makeCommit, precommitDigest } from '../crypto/block.ts';
+import { sign } from '../crypto/bls.ts';
+import { assert } from '../lib/assert.ts';
+import type { Clock, Logger } from '../lib/environment.ts';
+import type { Mempool } from '../mempool/mempool.ts';
+import type { ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
+import { encodeHeader } from '../types/block.ts';
+import type { Command } from '../types/command.ts';
+import type { Genesis } from '../types/genesis.ts';
+import type { BlockBuilder, NextBlock } from './block_builder.ts';
+import type { BlockExecutor } from './block_executor.ts';
+import type { Chain } from './chain.ts';
+import type { Ledger, LedgerHead } from './ledger.ts';
+import { ReplicaError } from './replica_error.ts';
+import type { RootAgreement } from './root_agreement.ts';
+import type { StoredBlock } from './stored_block.ts';
+
+export interface BlockProducerOptions {
+  readonly genesis: Genesis;
+  /** The validator's BLS secret. */
+  readonly secretKey: Uint8Array;
+  /** Time between two blocks while there is work. */
+  readonly intervalMs: number;
+}
+
+export interface BlockProducerDependencies {
+  readonly ledger: Ledger;
+  readonly mempool: Mempool;
+  readonly chain: Chain;
+  readonly builder: BlockBuilder;
+  readonly roots: RootAgreement;
+  readonly executor: BlockExecutor;
+  readonly propose: (command: Command) => ProposalAccepted | ProposalRefusal;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Pause before a proposal that the log refused, or an execution that was disturbed, is tried again. */
+const RETRY_MS = 20;
+
+/**
+ * The leader's pipeline: assemble, propose, sign and decide, execute, write the outcome; one step at a
+ * time, each through the log. It keeps no state of its own: after a change of leaders the new one
+ * goes on from what the log says.
+ */
+export class BlockProducer {
+  readonly #options: BlockProducerOptions;
+  readonly #dependencies: BlockProducerDependencies;
+  /** The term in which this member leads. */
+  #term: number | undefined;
+  /** The step that is under way ends when this index is applied. */
+  #awaitedIndex = 0;
+  #running = false;
+  #again = false;
+  #lastBlockMs = Number.NEGATIVE_INFINITY;
+  #cancelWake: () => void = () => undefined;
+
+  constructor(options: BlockProducerOptions, dependencies: BlockProducerDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+  }
+
+  /** @param term in which this member leads; undefined when it does not */
+  lead(term: number | undefined): void {
+    this.#term = term;
+    this.#awaitedIndex = 0;
+    if (term === undefined) this.#cancelWake();
+    else this.wake();
+  }
+
+  /** Something moved: the log was applied, a root agreed upon, a transaction admitted, time passed. */
+  wake(): void {
+    if (this.#term === undefined) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#running = true;
+    this.#run().then(
+      () => {
+        this.#running = false;
+      },
+      (thrown) => this.#dependencies.onFatal(thrown),
+    );
+  }
+
+  async #run(): Promise<void> {
+    do {
+      this.#again = false;
+      await this.#step();
+    } while (this.#again && this.#term !== undefined);
+  }
+
+  async #step(): Promise<void> {
+    const { head } = this.#dependencies.ledger;
+    // Only its own no-op tells a new leader that it has applied everything before it.
+    if (head.appliedTerm !== this.#term || head.appliedIndex < this.#awaitedIndex) return;
+    if (head.undecided !== undefined) return this.#decide(head, head.undecided);
+    if (head.executedHeight < head.decidedHeight) return this.#execute(head.decided);
+    return this.#assemble(head);
+  }
+
+  async #assemble(head: LedgerHead): Promise<void> {
+    const { mempool, builder, clock } = this.#dependencies;
+    if (!(await this.#isBlockDue(head))) return;
+    const next = await this.#next(head);
+    if (next === undefined) return;
+    const selected = await builder.select(mempool, head);
+    const proposer = this.#validator().address;
+    const raws = selected.map(({ raw }) => raw);
+    const header = builder.header(next, { raws, proposer, wallMs: clock.wallMs() });
+    this.#lastBlockMs = clock.monotonicMs();
+    this.#propose({
+      type: 'BlockProposed',
+      header: encodeHeader(header),
+      lastCommit: next.lastCommit,
+      transactionHashes: selected.map(({ hash }) => hash),
+      transactionsNotAdmitted: [],
+    });
+  }
+
+  /**
+   * Signs the block that the log fixed for its height. It is the only one that is ever signed there: the
+   * state machine accepts no second proposal, and this reads what it has applied.
+   */
+  async #decide(head: LedgerHead, undecided: StoredBlock): Promise<void> {
+    const next = await this.#next(head);
+    if (next === undefined) return;
+    const invalid = await this.#dependencies.builder.invalidity(next, undecided);
+    if (invalid !== undefined)
+      throw new ReplicaError('CANNOT_APPLY', `the proposed block must not be signed: ${invalid}`, {
+        fields: { height: undecided.block.header.height },
+      });
+    const { chainId } = this.#options.genesis;
+    const { height } = undecided.block.header;
+    const vote = { chainId, height, round: 0, blockId: undecided.blockId };
+    const signature = sign(precommitDigest(vote), this.#options.secretKey);
+    this.#propose({ type: 'BlockDecided', commit: makeCommit({ ...vote, signature }) });
+  }
+
+  async #execute(decided: StoredBlock): Promise<void> {
+    const { executor, logger } = this.#dependencies;
+    const executed = await executor.execute(decided);
+    if (executed === undefined) {
+      logger.warn({ height: decided.block.header.height }, 'execution was disturbed; trying again');
+      this.#wakeAfter(RETRY_MS);
+      return;
+    }
+    this.#propose({ type: 'BlockOutcome', outcome: executed });
+  }
+
+  /** Undefined while the state root that the next header carries is not agreed upon. */
+  async #next(head: LedgerHead): Promise<NextBlock | undefined> {
+    const { chain, roots } = this.#dependencies;
+    const height = head.decidedHeight;
+    const stateRoot =
+      height === 0 ? head.decided.block.header.stateRoot : await this.#rootAfter(height - 1, roots);
+    if (stateRoot === undefined) return undefined;
+    const lastCommit = height === 0 ? undefined : await chain.commit(height);
+    assert(height === 0 || lastCommit !== undefined, 'a decided block has its certificate');
+    return { head, lastCommit, stateRoot };
+  }
+
+  async #rootAfter(height: number, roots: RootAgreement): ReturnType<Chain['stateRoot']> {
+    return height === 0 ? this.#dependencies.chain.stateRoot(0) : roots.agreed(height);
+  }
+
+  /** Blocks come at their interval or when one is full, and only while there is something to do. */
+  async #isBlockDue(head: LedgerHead): Promise<boolean> {
+    if (!(await this.#isBlockWanted(head))) return false;
+    const { mempool, clock } = this.#dependencies;
+    const waitMs = this.#lastBlockMs + this.#options.intervalMs - clock.monotonicMs();
+    if (waitMs <= 0 || mempool.gasLimitTotal >= head.decided.block.header.gasLimit) return true;
+    this.#wakeAfter(waitMs);
+    return false;
+  }
+
+  /**
+   * Transactions that can run, results that no header carries yet (they take two blocks), or waiting
+   * transactions whose time is over, which only a block can tell.
+   */
+  async #isBlockWanted(head: LedgerHead): Promise<boolean> {
+    const { mempool, chain, builder, clock } = this.#dependencies;
+    if (head.decided.block.transactions.length > 0) return true;
+    if (mempool.ready(builder.baseFee(head)).next() !== undefined) return true;
+    const oldestExpiryMs = mempool.oldestExpiryMs();
+    if (oldestExpiryMs !== undefined && oldestExpiryMs <= clock.wallMs()) return true;
+    if (head.decidedHeight === 0) return false;
+    const parent = await chain.decidedBlock(head.decidedHeight - 1);
+    return parent.block.transactions.length > 0;
+  }
+
+  #propose(command: Command): void {
+    if (this.#term === undefined) return;
+    const answer = this.#dependencies.propose(command);
+    if ('refused' in answer) this.#wakeAfter(RETRY_MS);
+    else this.#awaitedIndex = answer.index;
+  }
+
+  #validator() {
+    const validator = this.#options.genesis.validators[0];
+    assert(validator !== undefined, 'a chain has a validator');
+    return validator;
+  }
+
+  #wakeAfter(delayMs: number): void {
+    this.#cancelWake();
+    this.#cancelWake = this.#dependencies.clock.schedule(delayMs, () => this.wake());
+  }
+}

@@ -1,0 +1,73 @@
+import type { Leadership } from '../raft/ready.ts';
+
+/** Whether clients should come here, and if not, why. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** Empty when ready. */
+  readonly reason: string;
+}
+
+const READY: Readiness = { ready: true, reason: '' };
+
+/**
+ * A member is ready when it is not fenced and has applied everything that the leader it follows had
+ * committed when it began to follow.
+ */
+export class ReadinessWatch {
+  readonly #catchUp: (signal: AbortSignal) => Promise<void>;
+  readonly #listeners = new Set<(readiness: Readiness) => void>();
+  #current: Readiness = { ready: false, reason: 'NO_LEADER' };
+  #fenced: string | undefined;
+  #abort = new AbortController();
+
+  /** @param catchUp resolves once everything committed before the call is applied here */
+  constructor(catchUp: (signal: AbortSignal) => Promise<void>) {
+    this.#catchUp = catchUp;
+  }
+
+  get current(): Readiness {
+    return this.#current;
+  }
+
+  get fencedReason(): string | undefined {
+    return this.#fenced;
+  }
+
+  watch(listener: (readiness: Readiness) => void): () => void {
+    this.#listeners.add(listener);
+    listener(this.#current);
+    return () => this.#listeners.delete(listener);
+  }
+
+  leadershipChanged({ leader }: Leadership): void {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    if (leader === undefined) return this.#become({ ready: false, reason: 'NO_LEADER' });
+    if (!this.#current.ready) this.#become({ ready: false, reason: 'CATCHING_UP' });
+    const { signal } = this.#abort;
+    this.#catchUp(signal).then(
+      () => signal.aborted || this.#become(READY),
+      () => undefined,
+    );
+  }
+
+  fence(reason: string): void {
+    this.#fenced = reason;
+    this.#become({ ready: false, reason: 'FENCED' });
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    this.#become({ ready: false, reason: 'STOPPING' });
+  }
+
+  #become(readiness: Readiness): void {
+    const next =
+      this.#fenced !== undefined && readiness.reason !== 'STOPPING'
+        ? { ready: false, reason: 'FENCED' }
+        : readiness;
+    if (next.ready === this.#current.ready && next.reason === this.#current.reason) return;
+    this.#current = next;
+    for (const listener of this.#listeners) listener(next);
+  }
+}

@@ -1,0 +1,245 @@
+import { encodeHeader, type Commit, type Header } from '../types/block.ts';
+import { contractAddress } from '../crypto/transaction.ts';
+import { effectiveGasPrice } from '../execution/fees.ts';
+import type { Mempool } from '../mempool/mempool.ts';
+import type { Database } from '../storage/database.ts';
+import type { Outcome } from '../types/outcome.ts';
+import {
+  type Address,
+  EMPTY_CODE_HASH,
+  type Hash,
+  type Height,
+  ZERO_HASH,
+} from '../types/primitives.ts';
+import type { Log } from '../types/receipt.ts';
+import { decodeTransaction } from '../types/transaction.ts';
+import type { TransactionState } from '../types/transaction_state.ts';
+import type { Chain } from './chain.ts';
+import { FlatState } from './flat_state.ts';
+import { HEAD_KEY, pendingKey } from './keys.ts';
+import { decodeHead, decodePending } from './records.ts';
+import { ReplicaError } from './replica_error.ts';
+import type { StoreReader } from './store.ts';
+import type { StoredBlock } from './stored_block.ts';
+
+/** A value and the executed height that it speaks for. */
+export interface Answer<Value> {
+  readonly height: Height;
+  readonly value: Value;
+}
+
+export type BlockSelector =
+  | { readonly by: 'height'; readonly height: Height }
+  | { readonly by: 'id'; readonly blockId: Hash }
+  | { readonly by: 'latest' };
+
+export interface BlockAnswer {
+  readonly blockId: Hash;
+  readonly header: Header;
+  readonly encodedHeader: Uint8Array;
+  readonly commit: Commit;
+  readonly transactionHashes: readonly Hash[];
+  readonly transactions: readonly Uint8Array[] | undefined;
+}
+
+/**
+ * Reads of accounts, blocks, transactions and receipts on this member. Each sees one moment: the state
+ * after the height that its answer names.
+ */
+export class Reads {
+  readonly #database: Database;
+  readonly #chain: Chain;
+  readonly #mempool: Mempool;
+
+  constructor(dependencies: { database: Database; chain: Chain; mempool: Mempool }) {
+    this.#database = dependencies.database;
+    this.#chain = dependencies.chain;
+    this.#mempool = dependencies.mempool;
+  }
+
+  /** Reads from one moment of the store. */
+  async at<Value>(
+    read: (state: FlatState, height: Height, store: StoreReader) => Promise<Value>,
+  ): Promise<Answer<Value>> {
+    const snapshot = this.#database.snapshot();
+    try {
+      const head = await snapshot.get(HEAD_KEY);
+      if (head === undefined) throw new ReplicaError('STORE_DAMAGED', 'the store has no head');
+      const height = decodeHead(head).executedHeight;
+      const state = new FlatState(snapshot, (wanted) => this.blockHash(wanted));
+      return { height, value: await read(state, height, snapshot) };
+    } finally {
+      await snapshot.close();
+    }
+  }
+
+  /** Id of a decided block. */
+  async blockHash(height: Height): Promise<Hash | undefined> {
+    return (await this.#chain.block(height))?.blockId;
+  }
+
+  account(address: Address): Promise<
+    Answer<{ nonce: bigint; balance: bigint; codeHash: Hash; pendingNonce: bigint }>
+  > {
+    return this.at(async (state) => {
+      const account = await state.account(address);
+      const nonce = account?.nonce ?? 0n;
+      return {
+        nonce,
+        balance: account?.balance ?? 0n,
+        codeHash: account?.codeHash ?? EMPTY_CODE_HASH,
+        pendingNonce: this.#mempool.pendingNonce(address, nonce),
+      };
+    });
+  }
+
+  code(address: Address): Promise<Answer<{ code: Uint8Array; codeHash: Hash }>> {
+    return this.at(async (state) => {
+      const codeHash = (await state.account(address))?.codeHash ?? EMPTY_CODE_HASH;
+      return { code: await state.code(codeHash), codeHash };
+    });
+  }
+
+  storage(address: Address, slot: Hash): Promise<Answer<Uint8Array>> {
+    return this.at(async (state) => {
+      const [value] = await state.slots([{ address, slot }]);
+      return value ?? new Uint8Array(0);
+    });
+  }
+
+  async block(selector: BlockSelector, detail: 'hashes' | 'full'): Promise<Answer<BlockAnswer>> {
+    return this.at(async (_state, executedHeight) => {
+      const height = await this.#selected(selector, executedHeight);
+      const stored =
+        height === undefined || height > executedHeight
+          ? undefined
+          : await this.#chain.block(height);
+      if (stored === undefined)
+        throw new ReplicaError(
+          'BLOCK_NOT_FOUND',
+          `no such block; the last applied one is ${executedHeight}`,
+          { fields: { height: executedHeight } },
+        );
+      const { block, blockId, transactionHashes } = stored;
+      return {
+        blockId,
+        header: block.header,
+        encodedHeader: encodeHeader(block.header),
+        commit: (await this.#chain.commit(block.header.height)) ?? NO_COMMIT,
+        transactionHashes,
+        transactions: detail === 'full' ? block.transactions : undefined,
+      };
+    });
+  }
+
+  async transaction(
+    hash: Hash,
+  ): Promise<Answer<{ state: TransactionState; raw: Uint8Array | undefined }>> {
+    return this.at(async (_state, _height, store) => {
+      const [state] = await this.#chain.transactionStates([hash]);
+      if (state === undefined)
+        throw new ReplicaError('TRANSACTION_NOT_FOUND', 'no such transaction was admitted here');
+      if (state.state === 'included') {
+        const { block } = await this.#chain.decidedBlock(state.height);
+        return { state, raw: block.transactions[state.index] };
+      }
+      const pending = await store.get(pendingKey(hash));
+      return { state, raw: pending === undefined ? undefined : decodePending(pending).raw };
+    });
+  }
+
+  receipt(hash: Hash): Promise<Answer<ReceiptAnswer>> {
+    return this.at(async () => {
+      const [state] = await this.#chain.transactionStates([hash]);
+      const outcome =
+        state?.state === 'included' ? await this.#chain.outcome(state.height) : undefined;
+      if (state?.state !== 'included' || outcome === undefined)
+        throw new ReplicaError(
+          'RECEIPT_NOT_FOUND',
+          state === undefined
+            ? 'no such transaction was admitted here'
+            : `the transaction is ${state.state}; only an included one has a receipt`,
+        );
+      const stored = await this.#chain.decidedBlock(state.height);
+      return receiptAnswer(stored, outcome, state.index);
+    });
+  }
+
+  /** Logs of one executed block by transaction. */
+  async blockLogs(height: Height): Promise<{
+    blockId: Hash;
+    transactions: { hash: Hash; index: number; firstLogIndex: number; logs: readonly Log[] }[];
+  }> {
+    const outcome = await this.#chain.outcome(height);
+    if (outcome === undefined)
+      throw new ReplicaError('BLOCK_NOT_FOUND', `block ${height} is not applied here`);
+    const { blockId, transactionHashes } = await this.#chain.decidedBlock(height);
+    let firstLogIndex = 0;
+    const transactions = [];
+    for (const [index, { logs }] of outcome.receipts.entries()) {
+      const hash = transactionHashes[index] ?? ZERO_HASH;
+      if (logs.length > 0) transactions.push({ hash, index, firstLogIndex, logs });
+      firstLogIndex += logs.length;
+    }
+    return { blockId, transactions };
+  }
+
+  async #selected(selector: BlockSelector, executed: Height): Promise<Height | undefined> {
+    if (selector.by === 'latest') return executed;
+    return selector.by === 'height' ? selector.height : this.#chain.heightOf(selector.blockId);
+  }
+}
+
+export interface ReceiptAnswer {
+  readonly transactionHash: Hash;
+  readonly height: Height;
+  readonly index: number;
+  readonly blockId: Hash;
+  readonly type: number;
+  readonly succeeded: boolean;
+  readonly gasUsed: bigint;
+  readonly cumulativeGasUsed: bigint;
+  readonly effectiveGasPrice: bigint;
+  readonly contractAddress: Address | undefined;
+  readonly logsBloom: Uint8Array;
+  readonly logs: readonly Log[];
+  readonly firstLogIndex: number;
+}
+
+/** A receipt with all that follows from its place and its transaction. */
+function receiptAnswer(stored: StoredBlock, outcome: Outcome, index: number): ReceiptAnswer {
+  const { block, senders, transactionHashes, blockId } = stored;
+  const receipt = outcome.receipts[index];
+  const raw = block.transactions[index];
+  const sender = senders[index];
+  const transactionHash = transactionHashes[index];
+  if (!receipt || !raw || !sender || !transactionHash)
+    throw new ReplicaError('STORE_DAMAGED', `block ${block.header.height} and its outcome differ`);
+  const transaction = decodeTransaction(raw);
+  const before = outcome.receipts.slice(0, index);
+  const isCreation = transaction.to === undefined && receipt.succeeded;
+  return {
+    transactionHash,
+    height: block.header.height,
+    index,
+    blockId,
+    type: receipt.type,
+    succeeded: receipt.succeeded,
+    gasUsed: receipt.cumulativeGasUsed - (before.at(-1)?.cumulativeGasUsed ?? 0n),
+    cumulativeGasUsed: receipt.cumulativeGasUsed,
+    effectiveGasPrice: effectiveGasPrice(transaction, block.header.baseFeePerGas),
+    contractAddress: isCreation ? contractAddress(sender, transaction.nonce) : undefined,
+    logsBloom: receipt.logsBloom,
+    logs: receipt.logs,
+    firstLogIndex: before.reduce((sum, { logs }) => sum + logs.length, 0),
+  };
+}
+
+/** Nobody signs block 0. */
+const NO_COMMIT: Commit = {
+  height: 0,
+  round: 0,
+  blockId: ZERO_HASH,
+  signers: new Uint8Array(0),
+  signature: new Uint8Array(0),
+};
