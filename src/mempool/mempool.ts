@@ -58,6 +58,7 @@ export class Mempool {
     (left, right) => left.expiresAtMs < right.expiresAtMs,
   );
   #reservations = 0;
+  #gasLimitTotal = 0n;
 
   constructor(limits: MempoolLimits) {
     this.#limits = limits;
@@ -65,6 +66,11 @@ export class Mempool {
 
   get size(): number {
     return this.#transactions.size;
+  }
+
+  /** Gas limits of everything that waits. */
+  get gasLimitTotal(): bigint {
+    return this.#gasLimitTotal;
   }
 
   get(hash: Hash): PooledTransaction | undefined {
@@ -125,7 +131,7 @@ export class Mempool {
       nonceRefusal(transaction.nonce, account.nonce, undefined) ??
       this.#replacementRefusal(waiting, transaction);
     if (reason !== undefined) return { result: 'refused', ...reason };
-    if (waiting !== undefined) this.#transactions.delete(toHex(waiting.hash));
+    if (waiting !== undefined) this.#forget(waiting);
     this.#insert(queue, transaction, account.nonce);
     const pending: MempoolEffect = { hash: transaction.hash, state: { state: 'pending' } };
     if (waiting === undefined) return { result: 'admitted', effects: [pending] };
@@ -157,9 +163,8 @@ export class Mempool {
       const queue = this.#senders.get(key);
       if (queue === undefined) continue;
       for (const passed of queue.advance(accountNonce)) {
-        const hash = toHex(passed.hash);
-        this.#transactions.delete(hash);
-        if (this.#fixed.has(hash)) continue;
+        this.#forget(passed);
+        if (this.#fixed.has(toHex(passed.hash))) continue;
         effects.push({ hash: passed.hash, state: { state: 'invalidated' } });
       }
       if (queue.isEmpty) this.#senders.delete(key);
@@ -175,7 +180,7 @@ export class Mempool {
       const oldest = this.#oldest();
       if (oldest === undefined || oldest.expiresAtMs > blockTimeMs) return effects;
       this.#expiries.pop();
-      this.#transactions.delete(toHex(oldest.hash));
+      this.#forget(oldest);
       const key = toHex(oldest.sender);
       const queue = this.#senders.get(key);
       queue?.remove(oldest);
@@ -208,10 +213,16 @@ export class Mempool {
     queue.accountNonce = accountNonce;
     queue.put(transaction);
     this.#transactions.set(toHex(transaction.hash), transaction);
+    this.#gasLimitTotal += transaction.gasLimit;
     this.#expiries.push(transaction);
     // Those that blocks took stay in the heap until their time; they must not outgrow the pool.
     if (this.#expiries.size > 2 * this.#transactions.size + 1024)
       this.#expiries.reset(this.#transactions.values());
+  }
+
+  #forget(transaction: PooledTransaction): void {
+    this.#transactions.delete(toHex(transaction.hash));
+    this.#gasLimitTotal -= transaction.gasLimit;
   }
 
   #oldest(): PooledTransaction | undefined {

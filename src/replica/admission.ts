@@ -205,7 +205,7 @@ export class Admission {
   #refuseAll(items: readonly Underway[], overloaded = false): void {
     const reason = overloaded
       ? refusal('OVERLOADED', 'too much waits to be replicated; submit again later')
-      : refusal('NOT_ADMITTED', 'the leader changed before this was admitted; submit it again');
+      : refusal('NOT_ADMITTED', 'the leader changed meanwhile');
     for (const item of items) this.#settle(item, refused(reason));
   }
 

@@ -1,4 +1,9 @@
-import { commitHash, consensusParametersHash, evidenceHash, validatorsHash } from '../crypto/block.ts';
+import {
+  commitHash,
+  consensusParametersHash,
+  evidenceHash,
+  validatorsHash,
+} from '../crypto/block.ts';
 import { transactionsRoot } from '../crypto/merkle.ts';
 import { BlockBudget, invalidTransaction } from '../execution/block_rules.ts';
 import { nextBaseFee } from '../execution/fees.ts';
@@ -105,7 +110,12 @@ export class BlockBuilder {
       return 'its proposer is no validator';
     const { timestampMs: wallMs, proposer } = header;
     const expected = this.header(next, { raws: block.transactions, proposer, wallMs });
-    if (!bytesEqual(encodeHeader(expected), encodeHeader({ ...header, extraData: expected.extraData })))
+    if (
+      !bytesEqual(
+        encodeHeader(expected),
+        encodeHeader({ ...header, extraData: expected.extraData }),
+      )
+    )
       return 'its header is not what its parent, its transactions and their results give';
     const accountOf = await this.#accounts(senders);
     const found = invalidTransaction(

@@ -1,5 +1,7 @@
 import { makeCommit, precommitDigest } from '../crypto/block.ts';
 import { sign } from '../crypto/bls.ts';
+import type { BlockExecutor } from '../execution/block_executor.ts';
+import { ExecutionError } from '../execution/execution_error.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock, Logger } from '../lib/environment.ts';
 import type { Mempool } from '../mempool/mempool.ts';
@@ -8,7 +10,7 @@ import { encodeHeader } from '../types/block.ts';
 import type { Command } from '../types/command.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { BlockBuilder, NextBlock } from './block_builder.ts';
-import type { BlockExecutor } from './block_executor.ts';
+import { blockRequest } from './block_context.ts';
 import type { Chain } from './chain.ts';
 import type { Ledger, LedgerHead } from './ledger.ts';
 import { ReplicaError } from './replica_error.ts';
@@ -35,6 +37,15 @@ export interface BlockProducerDependencies {
   readonly logger: Logger;
   readonly onFatal: (error: unknown) => void;
 }
+
+/** What ended an execution without saying anything about the block. */
+const DISTURBANCES = new Set([
+  'STATE_MOVED',
+  'HEIGHT_MISMATCH',
+  'OVERLOADED',
+  'STOPPED',
+  'WORKER_FAILED',
+]);
 
 /** Pause before a proposal that the log refused, or an execution that was disturbed, is tried again. */
 const RETRY_MS = 20;
@@ -141,13 +152,18 @@ export class BlockProducer {
 
   async #execute(decided: StoredBlock): Promise<void> {
     const { executor, logger } = this.#dependencies;
-    const executed = await executor.execute(decided);
-    if (executed === undefined) {
-      logger.warn({ height: decided.block.header.height }, 'execution was disturbed; trying again');
+    try {
+      const request = blockRequest(decided, this.#options.genesis);
+      const { encodedOutcome } = await executor.executeBlock(request);
+      this.#propose({ type: 'BlockOutcome', outcome: encodedOutcome });
+    } catch (thrown) {
+      if (!(thrown instanceof ExecutionError) || !DISTURBANCES.has(thrown.code)) throw thrown;
+      logger.warn(
+        { height: decided.block.header.height, code: thrown.code },
+        'execution disturbed',
+      );
       this.#wakeAfter(RETRY_MS);
-      return;
     }
-    this.#propose({ type: 'BlockOutcome', outcome: executed });
   }
 
   /** Undefined while the state root that the next header carries is not agreed upon. */

@@ -1,8 +1,8 @@
-import { encodeHeader, type Commit, type Header } from '../types/block.ts';
 import { contractAddress } from '../crypto/transaction.ts';
 import { effectiveGasPrice } from '../execution/fees.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
+import { type Commit, encodeHeader, type Header } from '../types/block.ts';
 import type { Outcome } from '../types/outcome.ts';
 import {
   type Address,
@@ -78,9 +78,9 @@ export class Reads {
     return (await this.#chain.block(height))?.blockId;
   }
 
-  account(address: Address): Promise<
-    Answer<{ nonce: bigint; balance: bigint; codeHash: Hash; pendingNonce: bigint }>
-  > {
+  account(
+    address: Address,
+  ): Promise<Answer<{ nonce: bigint; balance: bigint; codeHash: Hash; pendingNonce: bigint }>> {
     return this.at(async (state) => {
       const account = await state.account(address);
       const nonce = account?.nonce ?? 0n;

@@ -37,7 +37,10 @@ export class SubmitRouter {
     const uncertain = new Set<number>();
     const deadlineMs = this.#dependencies.clock.monotonicMs() + PATIENCE_MS;
     for (;;) {
-      const attempt = await this.#attempt(open.map(({ raw }) => raw), signal);
+      const attempt = await this.#attempt(
+        open.map(({ raw }) => raw),
+        signal,
+      );
       const unanswered: typeof open = [];
       for (const [index, item] of open.entries()) {
         const result = attempt[index] ?? unknown();
@@ -50,7 +53,8 @@ export class SubmitRouter {
       if (open.length === 0) return results;
       if (signal.aborted || this.#dependencies.clock.monotonicMs() >= deadlineMs) {
         // One attempt of unknown outcome leaves the whole in doubt, whatever a later one said.
-        for (const position of uncertain) if (isOpen(results[position])) results[position] = unknown();
+        for (const position of uncertain)
+          if (isOpen(results[position])) results[position] = unknown();
         return results;
       }
       await this.#pause();
@@ -84,14 +88,11 @@ function isOpen(
 }
 
 function noLeader() {
-  return refusal('NOT_ADMITTED', 'not admitted: no leader could be reached; it is safe to retry');
+  return refusal('NOT_ADMITTED', 'no leader could be reached');
 }
 
 function unknown(): SubmitResult {
   return refused(
-    refusal(
-      'OUTCOME_UNKNOWN',
-      'outcome unknown; submit the same transaction again, it is harmless',
-    ),
+    refusal('OUTCOME_UNKNOWN', 'the leader changed, or could not be reached, before it answered'),
   );
 }

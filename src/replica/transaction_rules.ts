@@ -60,11 +60,9 @@ function explained(
         recovered.chainId === undefined
           ? 'the signature names no chain'
           : `the transaction is for chain ${recovered.chainId}`;
-      return refusal(
-        'WRONG_CHAIN_ID',
-        `${found}; sign it for chain ${chainId} (EIP-155)`,
-        { expectedChainId: String(chainId) },
-      );
+      return refusal('WRONG_CHAIN_ID', `${found}; sign it for chain ${chainId} (EIP-155)`, {
+        expectedChainId: String(chainId),
+      });
     }
     case 'TRANSACTION_TOO_LARGE':
       return tooLarge('the transaction', raw.length, parameters.transactionBytesMax);

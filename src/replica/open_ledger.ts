@@ -1,0 +1,142 @@
+import { transactionHash } from '../crypto/transaction.ts';
+import { genesisDelta } from '../execution/genesis_state.ts';
+import { bytesEqual } from '../lib/bytes.ts';
+import { Mempool, type MempoolLimits } from '../mempool/mempool.ts';
+import type { Database } from '../storage/database.ts';
+import { WriteBatch } from '../storage/write_batch.ts';
+import { StateTrie } from '../trie/state_trie.ts';
+import type { Genesis } from '../types/genesis.ts';
+import { decodeAccount } from '../types/outcome.ts';
+import type { Hash, Height } from '../types/primitives.ts';
+import { Chain } from './chain.ts';
+import { genesisBlock } from './genesis_block.ts';
+import {
+  accountKey,
+  blockHeightKey,
+  blockKey,
+  HEAD_KEY,
+  PENDING_RANGE,
+  stateRootKey,
+  TRIE_HEIGHT_KEY,
+  trieNodeKey,
+  UNDECIDED_KEY,
+} from './keys.ts';
+import type { HeadResults, LedgerHead } from './ledger.ts';
+import { pooledTransaction } from './pooled_transaction.ts';
+import {
+  decodeHead,
+  decodeHeight,
+  decodePending,
+  encodeHead,
+  encodeHeight,
+  type PendingRecord,
+} from './records.ts';
+import { ReplicaError } from './replica_error.ts';
+import { writeDelta } from './state_changes.ts';
+import { decodeStoredBlock, encodeStoredBlock, type StoredBlock } from './stored_block.ts';
+
+/** The state of block 0 and everything that follows from it. */
+export interface GenesisState {
+  readonly block: StoredBlock;
+  readonly trieWrites: readonly {
+    readonly key: Uint8Array;
+    readonly value: Uint8Array | undefined;
+  }[];
+}
+
+/** Computes block 0 from the genesis; its id is the identity of the chain. */
+export async function genesisState(genesis: Genesis): Promise<GenesisState> {
+  const trie = new StateTrie({}, { nodes: { getMany: async (keys) => keys.map(() => undefined) } });
+  const { root, writes } = await trie.apply(genesisDelta(genesis));
+  return { block: genesisBlock(genesis, root), trieWrites: writes };
+}
+
+export interface OpenedLedger {
+  readonly head: LedgerHead;
+  readonly chain: Chain;
+  readonly mempool: Mempool;
+  /** Height and root that the stored trie nodes belong to. */
+  readonly trieHeight: Height;
+  readonly trieRoot: Hash;
+}
+
+/** Reads where the member stands, after writing block 0 when the database is new. */
+export async function openLedger(
+  options: { genesis: Genesis; state: GenesisState; limits: MempoolLimits },
+  database: Database,
+): Promise<OpenedLedger> {
+  if ((await database.get(HEAD_KEY)) === undefined) await writeGenesis(options, database);
+  const chain = new Chain(database);
+  const head = await readHead(chain, database);
+  const first = await chain.decidedBlock(0);
+  if (!bytesEqual(first.blockId, options.state.block.blockId))
+    throw new ReplicaError('STORE_DAMAGED', 'the database belongs to another genesis');
+  const trieHeight = decodeHeight(await required(database, TRIE_HEIGHT_KEY, 'trie height'));
+  const trieRoot = await required(database, stateRootKey(trieHeight), 'state root');
+  const mempool = await restoreMempool(options.limits, database);
+  const fixed =
+    head.undecided ?? (head.executedHeight < head.decidedHeight ? head.decided : undefined);
+  if (fixed !== undefined) mempool.fix(fixed.transactionHashes);
+  return { head, chain, mempool, trieHeight, trieRoot };
+}
+
+async function writeGenesis(
+  { genesis, state }: { genesis: Genesis; state: GenesisState },
+  database: Database,
+): Promise<void> {
+  const batch = new WriteBatch();
+  writeDelta(genesisDelta(genesis), batch);
+  for (const { key, value } of state.trieWrites)
+    if (value !== undefined) batch.put(trieNodeKey(key), value);
+  batch.put(blockKey(0), encodeStoredBlock(state.block));
+  batch.put(blockHeightKey(state.block.blockId), encodeHeight(0));
+  batch.put(stateRootKey(0), state.block.block.header.stateRoot);
+  batch.put(TRIE_HEIGHT_KEY, encodeHeight(0));
+  batch.put(
+    HEAD_KEY,
+    encodeHead({ appliedIndex: 0, appliedTerm: 0, decidedHeight: 0, executedHeight: 0 }),
+  );
+  await database.write(batch);
+}
+
+async function readHead(chain: Chain, database: Database): Promise<LedgerHead> {
+  const record = decodeHead(await required(database, HEAD_KEY, 'head'));
+  const undecided = await database.get(UNDECIDED_KEY);
+  return {
+    ...record,
+    decided: await chain.decidedBlock(record.decidedHeight),
+    undecided: undecided === undefined ? undefined : decodeStoredBlock(undecided),
+    results: await resultsOf(record.executedHeight, chain),
+  };
+}
+
+/** Block 0 executed nothing; its own header says what that gives. */
+async function resultsOf(height: Height, chain: Chain): Promise<HeadResults> {
+  if (height === 0) return (await chain.decidedBlock(0)).block.header;
+  const outcome = await chain.outcome(height);
+  if (outcome === undefined)
+    throw new ReplicaError('STORE_DAMAGED', `the outcome of block ${height} is not stored`);
+  return outcome;
+}
+
+async function restoreMempool(limits: MempoolLimits, database: Database): Promise<Mempool> {
+  const mempool = new Mempool(limits);
+  const pending: PendingRecord[] = [];
+  for await (const [, value] of database.iterate(PENDING_RANGE)) pending.push(decodePending(value));
+  const accounts = await database.getMany(pending.map(({ sender }) => accountKey(sender)));
+  for (const [position, record] of pending.entries()) {
+    const account = accounts[position];
+    const nonce = account === undefined ? 0n : decodeAccount(account).nonce;
+    const { sequence, expiresAtMs } = record;
+    const place = { hash: transactionHash(record.raw), sequence, expiresAtMs };
+    mempool.restore(pooledTransaction(record, place), nonce);
+  }
+  return mempool;
+}
+
+async function required(database: Database, key: Uint8Array, what: string): Promise<Uint8Array> {
+  const value = await database.get(key);
+  if (value === undefined)
+    throw new ReplicaError('STORE_DAMAGED', `the database has no ${what}; replace this member`);
+  return value;
+}
