@@ -17,6 +17,7 @@ const CODE_BYTES_MAX = 24_576;
 const RESERVED_CODE_START = 0xef;
 /** A time below this was meant in seconds. */
 const TIMESTAMP_MS_MIN = 100_000_000_000;
+const TIME_FORM = 'milliseconds since 1970, or a time like 2026-01-01T00:00:00Z';
 const IN_SECONDS = 'looks like seconds; give milliseconds since 1970';
 const TIMESTAMP_MS_MAX = 8_640_000_000_000_000;
 const GAS_LIMIT_MIN = 21_000n;
@@ -93,7 +94,7 @@ const word = hexBytes(
 const timestamp = z
   .union(
     [
-      z.iso.datetime({ offset: true }),
+      z.iso.datetime({ offset: true, error: `must be ${TIME_FORM}` }),
       z.int().min(TIMESTAMP_MS_MIN, IN_SECONDS).max(TIMESTAMP_MS_MAX),
     ],
     {

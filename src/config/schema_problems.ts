@@ -10,7 +10,7 @@ export interface PlacedProblem {
 
 const NAMES: Record<string, string> = {
   int: 'a whole number',
-  number: 'a number',
+  number: 'a whole number',
   string: 'a text',
   boolean: 'true or false',
   object: 'a map of keys',
