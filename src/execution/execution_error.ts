@@ -1,4 +1,4 @@
-import { CodedError } from '../lib/error.ts';
+import { CodedError, errorText } from '../lib/error.ts';
 
 export type ExecutionErrorCode =
   /** The state reader failed or answered with something impossible. */
@@ -19,3 +19,11 @@ export type ExecutionErrorCode =
   | 'BAD_GENESIS';
 
 export class ExecutionError extends CodedError<ExecutionErrorCode> {}
+
+/** Anything thrown during execution, as the module's own error. */
+export function asExecutionError(thrown: unknown): ExecutionError {
+  if (thrown instanceof ExecutionError) return thrown;
+  return new ExecutionError('EXECUTION_FAILED', `execution failed: ${errorText(thrown)}`, {
+    cause: thrown,
+  });
+}
