@@ -10,7 +10,7 @@ import type {
 // What passes between the pool and its workers: one transferable buffer each way, since cloning an object for each
 // transaction would cost the main thread more than decoding it.
 
-/** A batch of transactions: their count, their lengths and their bytes. */
+/** A batch of transactions as packed bytes (lib/packed_bytes.ts). */
 export interface RecoveryRequest {
   readonly id: number;
   readonly packed: ArrayBuffer;
@@ -26,8 +26,6 @@ export interface RecoveryResponse {
     readonly message: string;
   }[];
 }
-
-const LENGTH_BYTES = 4;
 
 const FLAG_CHAIN_ID = 1;
 const FLAG_TO = 2;
@@ -49,33 +47,6 @@ const MAX_FEE_AT = CHAIN_ID_AT + 16;
 const MAX_PRIORITY_FEE_AT = MAX_FEE_AT + 32;
 const VALUE_AT = MAX_PRIORITY_FEE_AT + 32;
 const RECORD_BYTES = VALUE_AT + 32;
-
-export function packRaws(raws: readonly Uint8Array[]): ArrayBuffer {
-  let total = LENGTH_BYTES * (raws.length + 1);
-  for (const raw of raws) total += raw.length;
-  const packed = new Uint8Array(total);
-  const lengths = new Uint32Array(packed.buffer, 0, raws.length + 1);
-  lengths[0] = raws.length;
-  let offset = lengths.byteLength;
-  for (const [index, raw] of raws.entries()) {
-    lengths[index + 1] = raw.length;
-    packed.set(raw, offset);
-    offset += raw.length;
-  }
-  return packed.buffer;
-}
-
-/** Views into the buffer, valid as long as it is. */
-export function unpackRaws(packed: ArrayBuffer): Uint8Array[] {
-  const count = new Uint32Array(packed, 0, 1)[0] ?? 0;
-  const lengths = new Uint32Array(packed, LENGTH_BYTES, count);
-  let offset = LENGTH_BYTES * (count + 1);
-  return Array.from(lengths, (length) => {
-    const raw = new Uint8Array(packed, offset, length);
-    offset += length;
-    return raw;
-  });
-}
 
 export function packResults(id: number, results: readonly RecoveryResult[]): RecoveryResponse {
   const records = new ArrayBuffer(RECORD_BYTES * results.length);

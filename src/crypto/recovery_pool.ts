@@ -2,9 +2,10 @@ import { Worker } from 'node:worker_threads';
 import { assert } from '../lib/assert.ts';
 import type { Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
+import { packBytes } from '../lib/packed_bytes.ts';
 import { CryptoError } from './crypto_error.ts';
 import type { RecoveryResult, SenderRecovery } from './recovery.ts';
-import { packRaws, type RecoveryResponse, unpackResults } from './recovery_codec.ts';
+import { type RecoveryResponse, unpackResults } from './recovery_codec.ts';
 
 /** Transactions and bytes of one message to a worker, at most. */
 const BATCH_TRANSACTIONS_MAX = 128;
@@ -157,7 +158,7 @@ export class RecoveryPool implements SenderRecovery {
     const id = this.#nextBatchId;
     this.#nextBatchId += 1;
     lane.batches.set(id, items);
-    const packed = packRaws(items.map(({ raw }) => raw));
+    const packed = packBytes(items.map(({ raw }) => raw));
     lane.worker.postMessage({ id, packed }, [packed]);
   }
 
