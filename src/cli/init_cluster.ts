@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -270,7 +270,7 @@ async function withNewFolder(
       `${directory} is not empty: choose a new folder (--force writes beside what is there)`,
     );
   const made = [config.file, config.genesisFile, config.secretsFolder];
-  const inTheWay = made.filter((path) => existsSync(path));
+  const inTheWay = made.filter((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
   if (inTheWay.length > 0)
     throw new CliError('usage', `${inTheWay.join(', ')} exists: keys are never overwritten`);
   try {
