@@ -112,7 +112,7 @@ export async function applyOutcome(range: ApplyRange, command: BlockOutcome): Pr
   range.batch.put(outcomeKey(outcome.height), command.outcome);
   range.executedHeight = outcome.height;
   range.results = outcome;
-  range.effects.executed = outcome;
+  range.effects.executed = { outcome, encoded: command.outcome };
   settleTransactions(range, outcome);
 }
 

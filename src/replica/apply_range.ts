@@ -21,6 +21,13 @@ export interface DecodedEntry {
   readonly command: Command | undefined;
 }
 
+/** An outcome that became the state of its height. */
+export interface AppliedOutcome {
+  readonly outcome: Outcome;
+  /** As it stood in the log. */
+  readonly encoded: Uint8Array;
+}
+
 /** What a range did that somebody may wait for. */
 export interface RangeEffects {
   /** Last index applied. */
@@ -34,7 +41,7 @@ export interface RangeEffects {
   /** Transactions that reached their final state. */
   readonly finals: { readonly hash: Hash; readonly state: TransactionState }[];
   /** Set when the range ended with an outcome that was applied. */
-  executed: Outcome | undefined;
+  executed: AppliedOutcome | undefined;
   /** Blocks decided in this range. */
   readonly decided: StoredBlock[];
 }

@@ -1,14 +1,16 @@
 import { makeCommit, precommitDigest } from '../crypto/block.ts';
 import { sign } from '../crypto/bls.ts';
-import type { BlockExecutor } from '../execution/block_executor.ts';
+import type { BlockExecutor, ExecutedBlock } from '../execution/block_executor.ts';
 import { ExecutionError } from '../execution/execution_error.ts';
 import { assert } from '../lib/assert.ts';
+import { bytesEqual } from '../lib/bytes.ts';
 import type { Clock, Logger } from '../lib/environment.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
 import { encodeHeader } from '../types/block.ts';
 import type { Command } from '../types/command.ts';
 import type { Genesis } from '../types/genesis.ts';
+import type { AppliedOutcome } from './apply_range.ts';
 import type { BlockBuilder, NextBlock } from './block_builder.ts';
 import { blockRequest } from './block_context.ts';
 import type { Chain } from './chain.ts';
@@ -62,6 +64,7 @@ export class BlockProducer {
   #term: number | undefined;
   /** The step that is under way ends when this index is applied. */
   #awaitedIndex = 0;
+  #executed: ExecutedBlock | undefined;
   #running = false;
   #again = false;
   #lastBlockMs = Number.NEGATIVE_INFINITY;
@@ -78,6 +81,11 @@ export class BlockProducer {
     this.#awaitedIndex = 0;
     if (term === undefined) this.#cancelWake();
     else this.wake();
+  }
+
+  /** Whether this member's executor gave exactly this outcome, so that it holds the state after it. */
+  hasExecuted({ encoded }: AppliedOutcome): boolean {
+    return this.#executed !== undefined && bytesEqual(this.#executed.encodedOutcome, encoded);
   }
 
   /** Something moved: the log was applied, a root agreed upon, a transaction admitted, time passed. */
@@ -154,8 +162,8 @@ export class BlockProducer {
     const { executor, logger } = this.#dependencies;
     try {
       const request = blockRequest(decided, this.#options.genesis);
-      const { encodedOutcome } = await executor.executeBlock(request);
-      this.#propose({ type: 'BlockOutcome', outcome: encodedOutcome });
+      this.#executed = await executor.executeBlock(request);
+      this.#propose({ type: 'BlockOutcome', outcome: this.#executed.encodedOutcome });
     } catch (thrown) {
       if (!(thrown instanceof ExecutionError) || !DISTURBANCES.has(thrown.code)) throw thrown;
       logger.warn(

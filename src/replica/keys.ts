@@ -48,6 +48,12 @@ export const TRIE_HEIGHT_KEY = concatBytes(META, utf8('trie'));
 /** Present when this member has fenced itself; the value says why. */
 export const FENCE_KEY = concatBytes(META, utf8('fence'));
 
+/** Drawn once for this data folder; peers know the member by it. */
+export const FOLDER_ID_KEY = concatBytes(META, utf8('folder'));
+/** The data folder that a peer came with first. */
+export const peerFolderKey = (member: number): Uint8Array =>
+  concatBytes(META, utf8('peer'), uint64Bytes(member));
+
 export const accountKey = (address: Address): Uint8Array => concatBytes(ACCOUNT, address);
 export const slotKey = (address: Address, slot: Hash): Uint8Array =>
   concatBytes(SLOT, address, slot);

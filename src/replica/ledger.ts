@@ -12,7 +12,12 @@ import type { Outcome } from '../types/outcome.ts';
 import type { Hash } from '../types/primitives.ts';
 import { applyAdmission } from './apply_admission.ts';
 import { applyDecision, applyOutcome, applyProposal } from './apply_block.ts';
-import { ApplyRange, type DecodedEntry, type RangeEffects } from './apply_range.ts';
+import {
+  type AppliedOutcome,
+  ApplyRange,
+  type DecodedEntry,
+  type RangeEffects,
+} from './apply_range.ts';
 import type { Chain } from './chain.ts';
 import { HEAD_KEY } from './keys.ts';
 import { encodeHead, type HeadRecord } from './records.ts';
@@ -43,12 +48,20 @@ export class Ledger {
   readonly #mempool: Mempool;
   readonly #chain: Chain;
   readonly #logger: Logger;
+  readonly #beforeOutcome: (applied: AppliedOutcome) => void;
   #head: LedgerHead;
   #applying = false;
 
   constructor(
     options: { clusterId: string; genesis: Genesis; head: LedgerHead },
-    dependencies: { database: Database; mempool: Mempool; chain: Chain; logger: Logger },
+    dependencies: {
+      database: Database;
+      mempool: Mempool;
+      chain: Chain;
+      logger: Logger;
+      /** An outcome is about to become the state that readers see. */
+      beforeOutcome: (applied: AppliedOutcome) => void;
+    },
   ) {
     this.#clusterId = options.clusterId;
     this.#genesis = options.genesis;
@@ -57,6 +70,7 @@ export class Ledger {
     this.#mempool = dependencies.mempool;
     this.#chain = dependencies.chain;
     this.#logger = dependencies.logger;
+    this.#beforeOutcome = dependencies.beforeOutcome;
   }
 
   get head(): LedgerHead {
@@ -84,6 +98,7 @@ export class Ledger {
     }
     const head = range.headAfter();
     range.batch.put(HEAD_KEY, encodeHead(head));
+    if (range.effects.executed !== undefined) this.#beforeOutcome(range.effects.executed);
     await this.#database.write(range.batch);
     this.#head = head;
     this.#applying = false;

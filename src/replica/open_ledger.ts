@@ -14,6 +14,7 @@ import {
   accountKey,
   blockHeightKey,
   blockKey,
+  FOLDER_ID_KEY,
   HEAD_KEY,
   PENDING_RANGE,
   stateRootKey,
@@ -58,11 +59,18 @@ export interface OpenedLedger {
   /** Height and root that the stored trie nodes belong to. */
   readonly trieHeight: Height;
   readonly trieRoot: Hash;
+  readonly folderId: Uint8Array;
 }
 
 /** Reads where the member stands, after writing block 0 when the database is new. */
 export async function openLedger(
-  options: { genesis: Genesis; state: GenesisState; limits: MempoolLimits },
+  options: {
+    genesis: Genesis;
+    state: GenesisState;
+    limits: MempoolLimits;
+    /** For a new data folder. */
+    newFolderId: () => Uint8Array;
+  },
   database: Database,
 ): Promise<OpenedLedger> {
   if ((await database.get(HEAD_KEY)) === undefined) await writeGenesis(options, database);
@@ -77,14 +85,17 @@ export async function openLedger(
   const fixed =
     head.undecided ?? (head.executedHeight < head.decidedHeight ? head.decided : undefined);
   if (fixed !== undefined) mempool.fix(fixed.transactionHashes);
-  return { head, chain, mempool, trieHeight, trieRoot };
+  const folderId = await required(database, FOLDER_ID_KEY, 'folder id');
+  return { head, chain, mempool, trieHeight, trieRoot, folderId };
 }
 
 async function writeGenesis(
-  { genesis, state }: { genesis: Genesis; state: GenesisState },
+  options: { genesis: Genesis; state: GenesisState; newFolderId: () => Uint8Array },
   database: Database,
 ): Promise<void> {
+  const { genesis, state } = options;
   const batch = new WriteBatch();
+  batch.put(FOLDER_ID_KEY, options.newFolderId());
   writeDelta(genesisDelta(genesis), batch);
   for (const { key, value } of state.trieWrites)
     if (value !== undefined) batch.put(trieNodeKey(key), value);
@@ -97,6 +108,8 @@ async function writeGenesis(
     encodeHead({ appliedIndex: 0, appliedTerm: 0, decidedHeight: 0, executedHeight: 0 }),
   );
   await database.write(batch);
+  // The log does not hold this, so that no later replay could bring it back.
+  await database.flush();
 }
 
 async function readHead(chain: Chain, database: Database): Promise<LedgerHead> {

@@ -42,7 +42,10 @@ export class ReadinessWatch {
   leadershipChanged({ leader }: Leadership): void {
     this.#abort.abort();
     this.#abort = new AbortController();
-    if (leader === undefined) return this.#become({ ready: false, reason: 'NO_LEADER' });
+    if (leader === undefined) {
+      this.#become({ ready: false, reason: 'NO_LEADER' });
+      return;
+    }
     if (!this.#current.ready) this.#become({ ready: false, reason: 'CATCHING_UP' });
     const { signal } = this.#abort;
     this.#catchUp(signal).then(
