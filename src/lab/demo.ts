@@ -5,7 +5,7 @@ import { type AuditReport, audit } from './audit.ts';
 import { NodeClient, pause } from './client.ts';
 import { ClusterWatch, leaderOf, type MemberView } from './cluster_watch.ts';
 import { Load } from './load.ts';
-import { silenceAround } from './measure.ts';
+import { interruptionBy } from './measure.ts';
 import type { ClusterProcesses } from './processes.ts';
 import type { Signer } from './signer.ts';
 import type { Workload } from './workload_operation.ts';
@@ -130,7 +130,7 @@ export class Demo {
     this.#enter('preparing');
     const prepared = await prepareWorkload(
       { addresses, credentials, workload, funder, seed },
-      clock,
+      { clock, signal },
     );
     this.#enter('running');
     const load = new Load(
@@ -191,7 +191,8 @@ export class Demo {
     this.#killed = killed;
     await processes.kill(chosen.id, 'SIGKILL');
     this.#tell();
-    await reached(RESTART_AT_SHARE);
+    // Alone, it is missed at once.
+    if (members.length > 1) await reached(RESTART_AT_SHARE);
     processes.start(chosen.id);
     killed.runsAgain = true;
     this.#tell();
@@ -199,8 +200,8 @@ export class Demo {
 
   #failoverMs(load: Load): number | null {
     if (this.#killed === undefined) return null;
-    const silence = silenceAround(load.acknowledgementTimesMs, this.#killed.atMs);
-    return silence === undefined ? null : Math.round(silence);
+    const interruption = interruptionBy(this.#killed.atMs, load.acknowledgementTimesMs);
+    return interruption === undefined ? null : Math.round(interruption.silenceMs);
   }
 
   async #audit(prepared: PreparedWorkload, load: Load): Promise<AuditReport> {

@@ -1,18 +1,28 @@
 /** How long after an event a silence that belongs to it may begin. */
 const SILENCE_BEGINS_MS_MAX = 1_000;
 
+/** What an event did to a sequence of times, in milliseconds. */
+export interface Interruption {
+  /** The longest silence that it caused. */
+  readonly silenceMs: number;
+  /** From the event until that silence ended. */
+  readonly recoveredMs: number;
+}
+
 /**
- * The longest silence that an event caused, in milliseconds: between two neighbouring times, the first of
- * which is the last before the event or at most a second after it (what was on its way when a member died
- * still arrives). Undefined when nothing came after.
+ * Finds the longest silence between two neighbouring times, the first of which is the last before the event or
+ * at most a second after it: what was on its way when a member died still arrives. Undefined when nothing came
+ * after the event.
  * @param timesMs ascending
  */
-export function silenceAround(timesMs: Float64Array, eventAtMs: number): number | undefined {
-  let longest: number | undefined;
-  let before = eventAtMs;
+export function interruptionBy(eventAtMs: number, timesMs: Float64Array): Interruption | undefined {
+  let longest: Interruption | undefined;
+  let before: number | undefined;
   for (const timeMs of timesMs) {
     if (timeMs > eventAtMs) {
-      longest = Math.max(longest ?? 0, timeMs - before);
+      const silenceMs = timeMs - (before ?? eventAtMs);
+      if (longest === undefined || silenceMs > longest.silenceMs)
+        longest = { silenceMs, recoveredMs: timeMs - eventAtMs };
       if (timeMs > eventAtMs + SILENCE_BEGINS_MS_MAX) break;
     }
     before = timeMs;

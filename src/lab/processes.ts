@@ -79,6 +79,7 @@ export class ClusterProcesses {
       id,
       nodeArguments: this.#options.nodeArguments ?? [],
       output: this.#openLog(id),
+      environment: withoutOverrides(process.env),
     });
     const exited = new Promise<void>((resolve) => {
       const ended = (): void => {
@@ -176,6 +177,16 @@ export interface MemberStart {
   readonly nodeArguments: readonly string[];
   /** A file descriptor, which is closed here, or `pipe`. */
   readonly output: number | 'pipe';
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+const OVERRIDE_PREFIX = 'BLOCKRAFT_';
+
+/** Members of a lab have what their cluster file says and nothing else. */
+function withoutOverrides(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !name.startsWith(OVERRIDE_PREFIX)),
+  );
 }
 
 /**
@@ -195,7 +206,11 @@ export function spawnMember(start: MemberStart): ChildProcess {
       String(start.id),
       '--exit-with-parent',
     ],
-    { stdio: ['pipe', start.output, start.output], detached: true },
+    {
+      stdio: ['pipe', start.output, start.output],
+      detached: true,
+      env: start.environment,
+    },
   );
   if (typeof start.output === 'number') closeSync(start.output);
   // A member that dies closes its end: nothing is ever written, so there is nothing to report.

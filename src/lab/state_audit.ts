@@ -16,14 +16,9 @@ const READS_MAX = 32;
 /** Differences told: one fault tends to show in many accounts. */
 const DIFFERENCES_MAX = 10;
 
-export interface StateAuditInput {
+export interface StorageAuditInput {
   /** One for each member: reads are spread over them. */
   readonly clients: readonly NodeClient[];
-  readonly genesis: Genesis;
-  /** The chain, sound. */
-  readonly blocks: readonly AuditedBlock[];
-  /** Everything that was ever submitted to this chain, by hash. */
-  readonly submitted: ReadonlyMap<string, SignedTransaction>;
   /** The model after the operations of the chain in block order. */
   readonly model: WorkloadModel;
   readonly family: WorkloadFamily;
@@ -32,13 +27,23 @@ export interface StateAuditInput {
   readonly contract: Address;
 }
 
+export interface AccountAuditInput {
+  /** One for each member: reads are spread over them. */
+  readonly clients: readonly NodeClient[];
+  readonly genesis: Genesis;
+  /** The whole chain, sound. */
+  readonly blocks: readonly AuditedBlock[];
+  /** Everything that was ever submitted to this chain, by hash. */
+  readonly submitted: ReadonlyMap<string, SignedTransaction>;
+}
+
 export interface StateAudit {
   readonly compared: number;
   readonly differences: readonly string[];
 }
 
 /** Compares the contract's storage with what the model says it holds. */
-export async function auditStorage(input: StateAuditInput): Promise<StateAudit> {
+export async function auditStorage(input: StorageAuditInput): Promise<StateAudit> {
   const expected = expectedSlots(input);
   const differences: string[] = [];
   await eachAtOnce(expected, READS_MAX, async ({ name, slot, value }, index) => {
@@ -48,7 +53,7 @@ export async function auditStorage(input: StateAuditInput): Promise<StateAudit> 
   return { compared: expected.length, differences };
 }
 
-function expectedSlots(input: StateAuditInput): { name: string; slot: Hash; value: bigint }[] {
+function expectedSlots(input: StorageAuditInput): { name: string; slot: Hash; value: bigint }[] {
   const { model, signers } = input;
   const entries = (
     balances: ReadonlyMap<string, bigint>,
@@ -85,7 +90,7 @@ interface Expectation {
  * transfers have a fixed price, so those who did nothing else are compared one by one; all others together,
  * against the gas that the headers say was used.
  */
-export async function auditAccounts(input: StateAuditInput): Promise<StateAudit> {
+export async function auditAccounts(input: AccountAuditInput): Promise<StateAudit> {
   const expectations = new Map<string, Expectation>();
   const callFees = await replayWei(input, expectations);
   const differences: string[] = [];
@@ -110,7 +115,7 @@ export async function auditAccounts(input: StateAuditInput): Promise<StateAudit>
 
 /** Fills in the expectations; returns the wei that contract calls and creations cost. */
 async function replayWei(
-  input: StateAuditInput,
+  input: AccountAuditInput,
   expectations: Map<string, Expectation>,
 ): Promise<bigint> {
   const of = (address: Address): Expectation => {
@@ -153,7 +158,7 @@ async function replayWei(
 }
 
 /** The next header says what a block used; of the last block its last receipt does. */
-async function gasUsedBy(input: StateAuditInput, position: number): Promise<bigint> {
+async function gasUsedBy(input: AccountAuditInput, position: number): Promise<bigint> {
   const next = input.blocks[position + 1];
   if (next !== undefined) return next.header.gasUsed;
   const lastHash = input.blocks[position]?.transactionHashes.at(-1) ?? '';
@@ -166,7 +171,7 @@ function effectivePrice(transaction: Transaction, baseFee: bigint): bigint {
   return smallerBigInt(wished, transaction.maxFeePerGas);
 }
 
-function clientFor(input: StateAuditInput, index: number): NodeClient {
+function clientFor(input: { readonly clients: readonly NodeClient[] }, index: number): NodeClient {
   return input.clients[index % input.clients.length] as NodeClient;
 }
 

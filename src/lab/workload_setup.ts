@@ -30,6 +30,11 @@ export interface SetupOptions {
   readonly signersMax?: number;
 }
 
+export interface SetupDependencies {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /** A workload that only has to be submitted. */
 export interface PreparedWorkload {
   readonly workload: Workload;
@@ -49,14 +54,16 @@ const FEE_HEADROOM = 1_000n;
 
 /**
  * Creates the contract, funds the signers and runs the workload's set-up, each step in applied blocks before
- * the next begins; signs what is measured. Rejects with a ClientError.
+ * the next begins; signs what is measured. Rejects with a ClientError, CLOSED once the signal aborts.
  */
 export async function prepareWorkload(
   options: SetupOptions,
-  clock: Clock,
+  { clock, signal }: SetupDependencies,
 ): Promise<PreparedWorkload> {
   const { workload, funder } = options;
   const client = new NodeClient(options, clock);
+  const close = (): void => client.close();
+  signal.addEventListener('abort', close);
   try {
     const terms = await feeTerms(client);
     funder.nextNonce = (await client.account(funder.address)).pendingNonce;
@@ -70,11 +77,11 @@ export async function prepareWorkload(
     const creation = name === undefined ? [] : [signCreation(name, funder, terms)];
     const funding = fundings({ workload, signers, funder, terms });
     const context = { signers, contract, terms };
-    await commitAll([...creation, ...funding], options, clock);
+    await commitAll([...creation, ...funding], options, { clock, signal });
     if (name !== undefined && (await client.code(contract)).length === 0)
       throw new ClientError('REFUSED', `the ${name} contract was not created`);
     const setup = signOperations(workload.setup, context);
-    await commitAll(setup, options, clock);
+    await commitAll(setup, options, { clock, signal });
     const transactions = signOperations(workload.operations, context);
     const everything = [...creation, ...funding, ...setup, ...transactions];
     return {
@@ -85,6 +92,7 @@ export async function prepareWorkload(
       submitted: new Map(everything.map((transaction) => [transaction.hash, transaction])),
     };
   } finally {
+    signal.removeEventListener('abort', close);
     client.close();
   }
 }
@@ -122,12 +130,14 @@ function fundings(run: {
 async function commitAll(
   transactions: readonly SignedTransaction[],
   options: SetupOptions,
-  clock: Clock,
+  { clock, signal }: SetupDependencies,
 ): Promise<void> {
   const { addresses, credentials } = options;
   const wait = 'WAIT_LEVEL_COMMITTED';
   const load = new Load(transactions, { addresses, credentials, wait }, clock);
-  await load.run();
+  const stop = (): void => load.stop();
+  signal.addEventListener('abort', stop);
+  await load.run().finally(() => signal.removeEventListener('abort', stop));
   const [refused] = load.refused;
   if (refused === undefined) return;
   throw new ClientError(

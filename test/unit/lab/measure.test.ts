@@ -1,22 +1,28 @@
 import { describe, expect, test } from 'vitest';
-import { median, quantile, silenceAround } from '../../../src/lab/measure.ts';
+import { interruptionBy, median, quantile } from '../../../src/lab/measure.ts';
 
-describe('the silence around an event', () => {
+describe('the interruption by an event', () => {
   test('is the gap between the last time before and the first after', () => {
-    expect(silenceAround(Float64Array.of(1, 5, 9, 300, 301), 10)).toBe(291);
+    expect(interruptionBy(10, Float64Array.of(1, 5, 9, 300, 301))).toEqual({
+      silenceMs: 291,
+      recoveredMs: 290,
+    });
   });
 
   test('what was on its way does not end it', () => {
-    expect(silenceAround(Float64Array.of(1, 9, 11, 12, 400, 401), 10)).toBe(388);
+    expect(interruptionBy(10, Float64Array.of(1, 9, 11, 12, 400, 401))).toEqual({
+      silenceMs: 388,
+      recoveredMs: 390,
+    });
   });
 
   test('a later pause does not belong to it', () => {
-    expect(silenceAround(Float64Array.of(9, 100, 600, 1100, 9000), 10)).toBe(500);
+    expect(interruptionBy(10, Float64Array.of(9, 100, 600, 1100, 9000))?.silenceMs).toBe(500);
   });
 
   test('nothing after is undefined, nothing before counts from the event', () => {
-    expect(silenceAround(Float64Array.of(1, 5), 10)).toBeUndefined();
-    expect(silenceAround(Float64Array.of(15), 10)).toBe(5);
+    expect(interruptionBy(10, Float64Array.of(1, 5))).toBeUndefined();
+    expect(interruptionBy(10, Float64Array.of(15))?.silenceMs).toBe(5);
   });
 });
 

@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseAmount } from '../config/amount.ts';
+import type { NodeClient } from '../lab/client.ts';
+import { fromHex, toPrefixedHex } from '../lib/bytes.ts';
+import { errorText } from '../lib/error.ts';
+import { requireAddress } from './account.ts';
+import { type ClusterFlags, printJson, withClient, withClusterFlags } from './cluster_flags.ts';
+import { CliError } from './exit_codes.ts';
+import { examples } from './help.ts';
+
+interface Flags extends ClusterFlags {
+  readonly fromKeyFile?: string;
+  readonly to?: string;
+  readonly value: bigint;
+  readonly data: Uint8Array;
+  readonly gasLimit?: bigint;
+  readonly nonce?: bigint;
+  readonly wait: 'admitted' | 'committed';
+  readonly json?: boolean;
+}
+
+const SECRET_KEY_BYTES = 32;
+const GWEI = 10n ** 9n;
+/** What an estimate may fall short by when other transactions come first: one part in this many. */
+const GAS_MARGIN_PARTS = 5n;
+
+export function registerSubmit(program: Command): void {
+  withClusterFlags(
+    program
+      .command('submit')
+      .summary('submit a signed transaction, or sign one and submit it')
+      .description(
+        'Submits the EIP-2718 bytes of a signed transaction, or signs an EIP-1559 transaction with a key\n' +
+          'file: nonce, fees and gas limit are asked from the cluster unless given. Exit status 4 when it\n' +
+          'was refused, 5 when its outcome is unknown: submitting the same again is harmless.',
+      )
+      .argument('[transaction]', '0x and hex digits of a signed transaction'),
+  )
+    .option('--from-key-file <file>', 'sign with the secret key in this file (64 hex digits)')
+    .option('--to <address>', 'recipient; without one a contract is created from --data')
+    .option('--value <amount>', 'wei, or an amount like "1.5 ether"', amount, 0n)
+    .option(
+      '--data <hex>',
+      'call data, or the code that creates a contract',
+      hex,
+      new Uint8Array(0),
+    )
+    .option('--gas-limit <n>', 'instead of an estimate', wholeNumber)
+    .option('--nonce <n>', 'instead of the next one', wholeNumber)
+    .addOption(
+      new Option('--wait <level>', 'durable on a majority, or in a block')
+        .choices(['admitted', 'committed'])
+        .default('committed'),
+    )
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      examples([
+        ['blockraft submit 0x02f8…', 'a transaction that a wallet signed'],
+        [
+          'blockraft submit --from-key-file key --to 0x52908400098527886E0F7030069857D2E4169EE7 --value "1 ether"',
+          'a payment',
+        ],
+      ]),
+    )
+    .action(async (transaction: string | undefined, flags: Flags) => {
+      const raw = transaction === undefined ? undefined : rawTransaction(transaction);
+      if ((raw === undefined) === (flags.fromKeyFile === undefined))
+        throw new CliError('usage', 'give either a signed transaction or --from-key-file');
+      await withClient(flags, async (client) => {
+        const signed = raw ?? (await signWith(client, flags));
+        const wait = flags.wait === 'committed' ? 'WAIT_LEVEL_COMMITTED' : 'WAIT_LEVEL_ADMITTED';
+        const submission = await client.submit(signed, wait);
+        const shown = {
+          hash: toPrefixedHex(submission.hash),
+          state: submission.state.replace('TRANSACTION_STATE_', '').toLowerCase(),
+          alreadyKnown: submission.alreadyKnown,
+          height: submission.inclusion === null ? null : Number(submission.inclusion.height),
+          index: submission.inclusion?.index ?? null,
+        };
+        if (flags.json) return printJson(shown);
+        const where = shown.height === null ? '' : ` in block ${shown.height} at ${shown.index}`;
+        console.log(`${shown.hash} ${shown.state}${where}`);
+      });
+    });
+}
+
+async function signWith(client: NodeClient, flags: Flags): Promise<Uint8Array> {
+  const { addressOf, signTransaction } = await import('../crypto/transaction.ts');
+  const { bigIntToBytes } = await import('../lib/bytes.ts');
+  const secretKey = readKey(flags.fromKeyFile ?? '');
+  const from = addressOf(secretKey);
+  const to = flags.to === undefined ? undefined : await requireAddress(flags.to);
+  const { value, data } = flags;
+  const [status, account, latest] = await Promise.all([
+    client.status(),
+    client.account(from),
+    client.block('latest'),
+  ]);
+  const recipient = to === undefined ? {} : { to };
+  const estimate =
+    flags.gasLimit ??
+    (await client.estimateGas({ from, ...recipient, value: bigIntToBytes(value), data }));
+  const baseFee = latest?.header.baseFeePerGas ?? GWEI;
+  return signTransaction(
+    {
+      type: 2,
+      chainId: BigInt(status.chainId),
+      nonce: flags.nonce ?? account.pendingNonce,
+      maxPriorityFeePerGas: 1n,
+      maxFeePerGas: baseFee * 2n + 1n,
+      gasLimit: flags.gasLimit ?? withMargin(estimate, data),
+      to,
+      value,
+      data,
+      accessList: [],
+    },
+    secretKey,
+  );
+}
+
+/** A plain transfer costs the same whatever comes first. */
+function withMargin(estimate: bigint, data: Uint8Array): bigint {
+  return data.length === 0 ? estimate : estimate + estimate / GAS_MARGIN_PARTS;
+}
+
+/** Reads a secret key: 64 hex digits, with or without 0x. Throws a CliError that does not repeat them. */
+export function readKey(file: string): Uint8Array {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (thrown) {
+    throw new CliError('usage', `the key file ${file} cannot be read: ${errorText(thrown)}`);
+  }
+  const key = fromHex(text);
+  if (key?.length !== SECRET_KEY_BYTES)
+    throw new CliError('usage', `the key file ${file} must hold 64 hex digits and nothing else`);
+  return key;
+}
+
+function rawTransaction(text: string): Uint8Array {
+  const bytes = fromHex(text);
+  if (bytes !== undefined && bytes.length > 0) return bytes;
+  throw new CliError('usage', 'a signed transaction is 0x and whole bytes of hex');
+}
+
+function amount(text: string): bigint {
+  const wei = parseAmount(text);
+  if (wei === undefined) throw new InvalidArgumentError('give wei, or an amount like "1.5 ether".');
+  return wei;
+}
+
+function hex(text: string): Uint8Array {
+  const bytes = fromHex(text);
+  if (bytes === undefined) throw new InvalidArgumentError('give 0x and whole bytes of hex.');
+  return bytes;
+}
+
+function wholeNumber(text: string): bigint {
+  if (!/^[0-9]{1,19}$/.test(text)) throw new InvalidArgumentError('give a whole number.');
+  return BigInt(text);
+}

@@ -1,0 +1,87 @@
+import type { ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Command } from 'commander';
+import { CONFIG_DEFAULT } from './cluster_flags.ts';
+import { CliError } from './exit_codes.ts';
+import { examples } from './help.ts';
+import { onStopSignal } from './stop_signal.ts';
+
+const STOP_MS_MAX = 10_000;
+
+export function registerUp(program: Command): void {
+  program
+    .command('up')
+    .summary('start all members of a cluster on this machine')
+    .description(
+      'Starts every member as a child process, with their logs on stdout, until Ctrl-C.\n' +
+        'A member that dies is not started again: that is the matter of whoever supervises\n' +
+        'processes (systemd, Kubernetes), with `blockraft member`. The others go on, and the\n' +
+        'exit status is 1 in the end.',
+    )
+    .argument('[config]', `cluster file (default: ${CONFIG_DEFAULT})`)
+    .addHelpText(
+      'after',
+      examples([
+        ['blockraft init && blockraft up', 'a new cluster in ./cluster'],
+        ['blockraft up cluster/cluster.yaml', 'the members of this file'],
+      ]),
+    )
+    .action(async (file: string = CONFIG_DEFAULT) => {
+      const { loadCluster } = await import('../config/load_cluster.ts');
+      const { spawnMember } = await import('../lab/processes.ts');
+      const { config } = await loadCluster({ file, environment: process.env });
+      const children = new Map<number, ChildProcess>();
+      const killAll = (): void => {
+        for (const child of children.values()) child.kill('SIGKILL');
+      };
+      process.once('exit', killAll);
+      let stopping = false;
+      let failed = false;
+      const ended = config.members.map(({ id }) => {
+        const child = spawnMember({
+          configFile: config.file,
+          id,
+          nodeArguments: [],
+          output: 'pipe',
+          environment: process.env,
+        });
+        children.set(id, child);
+        prefixLines(child, `${id} | `);
+        return exitOf(child).then((how) => {
+          children.delete(id);
+          if (stopping) return;
+          failed = true;
+          console.error(`blockraft: member ${id} ended (${how}); it is not started again`);
+        });
+      });
+      onStopSignal(() => {
+        stopping = true;
+        for (const child of children.values()) child.kill('SIGTERM');
+        setTimeout(killAll, STOP_MS_MAX).unref();
+      });
+      await Promise.all(ended);
+      process.off('exit', killAll);
+      if (failed) throw new CliError('failure', 'a member ended by itself; its log says why');
+    });
+}
+
+/** Whole lines of both streams, so that members do not mix within one. */
+function prefixLines(child: ChildProcess, prefix: string): void {
+  for (const [source, target] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ] as const) {
+    if (source === null) continue;
+    createInterface({ input: source }).on('line', (line) => target.write(`${prefix}${line}\n`));
+  }
+}
+
+/** Resolves once the process is gone and all it wrote was read. */
+function exitOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, signal) =>
+      resolve(signal === null ? `exit status ${code}` : signal),
+    );
+  });
+}
