@@ -150,6 +150,7 @@ export function take(stream: ClientReadableStream<Message>, count: number): Prom
     };
     stream.on('error', reject);
     stream.on('data', onData);
+    stream.resume();
   });
 }
 
@@ -161,4 +162,13 @@ export async function until(condition: () => boolean): Promise<void> {
 /** Lets what is under way on both sides of loopback sockets arrive. */
 export async function settle(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 100));
+}
+
+/** Resolves when a value has stopped changing: whoever moved it now waits for somebody else. */
+export async function unchanging(value: () => number): Promise<void> {
+  let before: number;
+  do {
+    before = value();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  } while (value() !== before);
 }
