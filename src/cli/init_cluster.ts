@@ -56,6 +56,8 @@ export interface InitOptions {
   readonly rewardAddress?: string | undefined;
   /** Replaces the template's ports. */
   readonly ports?: ((memberId: number) => MemberPorts) | undefined;
+  /** Replaces the template's data folder; relative ones start at `directory`. */
+  readonly data?: string | undefined;
   readonly force?: boolean | undefined;
 }
 
@@ -159,14 +161,21 @@ async function clusterTextOf(options: InitOptions): Promise<string> {
       cause: thrown,
     });
   });
-  if (options.ports === undefined) return text;
+  return options.ports === undefined && options.data === undefined
+    ? text
+    : changedText(text, file, options);
+}
+
+/** The template with other ports or another data folder, its comments kept. */
+function changedText(text: string, file: string, { ports, data }: InitOptions): string {
   const config = parseConfig(text, { file, environment: { HOME: dirname(file) } });
   const document = parseDocument(text);
+  if (data !== undefined) document.set('data', data);
   // Members of the configuration are sorted; the file's are not.
   const written: { members: { id: number }[] } = document.toJS();
-  for (const { id } of config.members) {
+  for (const { id } of ports === undefined ? [] : config.members) {
     const index = written.members.findIndex((member) => member.id === id);
-    document.setIn(['members', index, 'ports'], document.createNode(options.ports(id)));
+    document.setIn(['members', index, 'ports'], document.createNode(ports?.(id)));
   }
   return String(document);
 }

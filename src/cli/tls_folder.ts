@@ -110,7 +110,7 @@ export interface ShownCertificate {
 /** All certificates in the folder: CAs first, the rest by name. */
 export async function showTlsFolder(config: Config, nowMs: number): Promise<ShownCertificate[]> {
   const { path } = new TlsFolder(config, nowMs);
-  const authorities = await readCertificates(tlsFiles(config, 'ca').ca);
+  const authorities = await readCertificates(tlsFiles(config, 'ca').caFile);
   const files = (await readdir(path)).filter(
     (file) => file.endsWith('.pem') && !file.endsWith('.key.pem') && !file.startsWith('ca'),
   );
@@ -118,11 +118,11 @@ export async function showTlsFolder(config: Config, nowMs: number): Promise<Show
     shownCertificate('ca', certificate, { nowMs, problem: '' }),
   );
   for (const name of files.map((file) => file.slice(0, -'.pem'.length)).toSorted()) {
-    const { certificate: file, key } = tlsFiles(config, name);
-    const chain = await readCertificates(file);
+    const { certificateFile, keyFile } = tlsFiles(config, name);
+    const chain = await readCertificates(certificateFile);
     const [certificate] = chain;
     if (certificate === undefined) continue;
-    const problem = await pairProblem({ certificate, keyFile: key, authorities, config });
+    const problem = await pairProblem({ certificate, keyFile, authorities, config });
     shown.push(shownCertificate(name, certificate, { nowMs, problem }));
   }
   return shown;
@@ -209,24 +209,24 @@ class TlsFolder {
   async resume(): Promise<void> {
     const keyPem = await readFile(this.#nextKeyFile, 'utf8').catch(ignoreMissing);
     if (keyPem === undefined) return;
-    const trusted = await readCertificates(tlsFiles(this.#config, 'ca').ca);
+    const trusted = await readCertificates(tlsFiles(this.#config, 'ca').caFile);
     if (trusted.some((certificate) => isKeyOf(keyPem, certificate)))
       await rename(this.#nextKeyFile, this.authorityKeyFile);
     else await rm(this.#nextKeyFile);
   }
 
   async readAuthorities(): Promise<Authorities> {
-    const { ca } = tlsFiles(this.#config, 'ca');
+    const { caFile } = tlsFiles(this.#config, 'ca');
     const keyPem = await readFile(this.authorityKeyFile, 'utf8').catch(ignoreMissing);
     if (keyPem === undefined)
       throw new CliError(
         'failure',
         `${this.authorityKeyFile} is missing: rotate where the CA key is kept, then copy the new files here`,
       );
-    const certificates = await readCertificates(ca);
+    const certificates = await readCertificates(caFile);
     const newest = certificates.find((certificate) => isKeyOf(keyPem, certificate));
     if (newest === undefined)
-      throw new CliError('failure', `${this.authorityKeyFile} fits no certificate in ${ca}`);
+      throw new CliError('failure', `${this.authorityKeyFile} fits no certificate in ${caFile}`);
     const older = certificates.filter((certificate) => certificate !== newest);
     return {
       authority: { certificatePem: pemOf(newest), keyPem },
@@ -252,7 +252,7 @@ class TlsFolder {
   }
 
   async writeAuthorities(pems: readonly string[]): Promise<void> {
-    await replaceFile(tlsFiles(this.#config, 'ca').ca, pems.join(''), PUBLIC_FILE_MODE);
+    await replaceFile(tlsFiles(this.#config, 'ca').caFile, pems.join(''), PUBLIC_FILE_MODE);
   }
 
   async issueAll(
@@ -267,7 +267,7 @@ class TlsFolder {
     identity: CertificateIdentity,
     { authority, crossPem = '' }: { authority: KeyedCertificate; crossPem?: string },
   ): Promise<void> {
-    const { certificate, key } = tlsFiles(this.#config, fileNameOf(identity));
+    const { certificateFile, keyFile } = tlsFiles(this.#config, fileNameOf(identity));
     const issued = await issueCertificate({
       authority,
       identity,
@@ -275,8 +275,8 @@ class TlsFolder {
       nowMs: this.#nowMs,
     });
     // The certificate last: a reader that sees it change finds its key in place.
-    await replaceFile(key, issued.keyPem, SECRET_FILE_MODE);
-    await replaceFile(certificate, issued.certificatePem + crossPem, PUBLIC_FILE_MODE);
+    await replaceFile(keyFile, issued.keyPem, SECRET_FILE_MODE);
+    await replaceFile(certificateFile, issued.certificatePem + crossPem, PUBLIC_FILE_MODE);
   }
 }
 

@@ -106,9 +106,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Paths of the three files that one holder of a certificate needs. */
 export interface TlsFiles {
-  readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
+  readonly caFile: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
 }
 
 /** The member of this id. Throws a ConfigError that names those there are. */
@@ -137,8 +137,8 @@ export function validatorKeyFile(config: Config): string {
 export function tlsFiles(config: Config, name: string): TlsFiles {
   const folder = join(config.secretsFolder, 'tls');
   return {
-    ca: join(folder, 'ca.pem'),
-    certificate: join(folder, `${name}.pem`),
-    key: join(folder, `${name}.key.pem`),
+    caFile: join(folder, 'ca.pem'),
+    certificateFile: join(folder, `${name}.pem`),
+    keyFile: join(folder, `${name}.key.pem`),
   };
 }

@@ -8,9 +8,9 @@ export function clientCredentials(config: Config): ChannelCredentials {
   if (config.api.security === 'plaintext') return credentials.createInsecure();
   const files = tlsFiles(config, 'client');
   return credentials.createSsl(
-    readFileSync(files.ca),
-    readFileSync(files.key),
-    readFileSync(files.certificate),
+    readFileSync(files.caFile),
+    readFileSync(files.keyFile),
+    readFileSync(files.certificateFile),
   );
 }
 

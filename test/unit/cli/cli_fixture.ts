@@ -35,7 +35,7 @@ export interface TlsParty {
 export async function partyOf(config: Config, name: string): Promise<TlsParty> {
   const files = tlsFiles(config, name);
   const [ca, cert, key] = await Promise.all(
-    [files.ca, files.certificate, files.key].map((file) => readFile(file, 'utf8')),
+    [files.caFile, files.certificateFile, files.keyFile].map((file) => readFile(file, 'utf8')),
   );
   return { ca: ca!, cert: cert!, key: key! };
 }

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Wallet } from 'ethers';
 import { describe, expect, test } from 'vitest';
 import { tlsFiles, validatorKeyFile } from '../../../src/config/config.ts';
@@ -67,19 +67,21 @@ describe('a new cluster', () => {
 
   test('has one certificate for each role, under its CA', async () => {
     const { config } = await newCluster({ template: 'three-machines' });
-    const ca = await readCertificate(tlsFiles(config, 'ca').ca);
+    const ca = await readCertificate(tlsFiles(config, 'ca').caFile);
     expect(ca.ca).toBe(true);
     expect(ca.verify(ca.publicKey)).toBe(true);
     const names = ['member-1', 'member-2', 'member-3', 'operator', 'client'];
     for (const name of names) {
       const files = tlsFiles(config, name);
-      const certificate = await readCertificate(files.certificate);
+      const certificate = await readCertificate(files.certificateFile);
       const [role, id] = name.split('-');
       expect(certificate.subject).toBe(`CN=${name}`);
       expect(certificate.ca).toBe(false);
       expect(certificate.checkIssued(ca)).toBe(true);
       expect(certificate.verify(ca.publicKey)).toBe(true);
-      expect(certificate.checkPrivateKey(createPrivateKey(await readFile(files.key)))).toBe(true);
+      expect(certificate.checkPrivateKey(createPrivateKey(await readFile(files.keyFile)))).toBe(
+        true,
+      );
       expect(certificate.publicKey.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' });
       expect(identityOfSubjectAltName(certificate.subjectAltName)).toEqual({
         clusterId: 'three-machines',
@@ -97,7 +99,8 @@ describe('a new cluster', () => {
     }
     const serials = await Promise.all(
       names.map(
-        async (name) => (await readCertificate(tlsFiles(config, name).certificate)).serialNumber,
+        async (name) =>
+          (await readCertificate(tlsFiles(config, name).certificateFile)).serialNumber,
       ),
     );
     expect(new Set(serials).size).toBe(names.length);
@@ -144,6 +147,12 @@ describe('a new cluster', () => {
     const { config, clusterFile } = await newCluster({ memberCount: 5, ports });
     expect(config.members.map((member) => member.ports)).toEqual([1, 2, 3, 4, 5].map(ports));
     expect(await readFile(clusterFile, 'utf8')).toContain('# Five members on this machine');
+  });
+
+  test('takes another data folder', async () => {
+    const { config } = await newCluster({ template: 'three-machines', data: 'here' });
+    expect(config.dataFolder).toBe(join(dirname(config.file), 'here'));
+    expect(config.members[0]?.ports.peer).toBe(7_100);
   });
 
   test('sends fees where it is told', async () => {

@@ -34,7 +34,7 @@ describe('renewing under the same CA', () => {
       expect(after.ca).toBe(before[index]!.ca);
       expect(after.cert).not.toBe(before[index]!.cert);
       expect(after.key).not.toBe(before[index]!.key);
-      expect((await stat(tlsFiles(config, name).key)).mode & 0o777).toBe(0o600);
+      expect((await stat(tlsFiles(config, name).keyFile)).mode & 0o777).toBe(0o600);
     }
     await expectUnderstanding(await partyOf(config, 'member-1'), before[1]!);
   });
@@ -92,7 +92,7 @@ describe('a new CA', () => {
 
   test('is a different one, and its key replaces the old one', async () => {
     const { config } = await newCluster();
-    const { ca } = tlsFiles(config, 'ca');
+    const { caFile: ca } = tlsFiles(config, 'ca');
     const keyFile = join(config.secretsFolder, 'tls', 'ca.key.pem');
     const [oldCa, oldKey] = [await readFile(ca, 'utf8'), await readFile(keyFile, 'utf8')];
     await rotate(config, { kind: 'new-authority' });
@@ -161,7 +161,7 @@ describe('rotation says what is missing', () => {
 
   test('any CA', async () => {
     const { config } = await newCluster();
-    await writeFile(tlsFiles(config, 'ca').ca, 'nothing');
+    await writeFile(tlsFiles(config, 'ca').caFile, 'nothing');
     await expect(rotate(config, { kind: 'renew' })).rejects.toThrow('holds no certificate');
   });
 });
@@ -187,11 +187,17 @@ describe('the list of certificates', () => {
     const other = await newCluster({ template: 'solo' });
     const files = (of: Config, name: string) => tlsFiles(of, name);
     const copy = async (from: string, to: string) => writeFile(to, await readFile(from));
-    await copy(files(other.config, 'client').certificate, files(config, 'client').certificate);
-    await copy(files(config, 'member-2').key, files(config, 'member-1').key);
-    await rm(files(config, 'operator').key);
+    await copy(
+      files(other.config, 'client').certificateFile,
+      files(config, 'client').certificateFile,
+    );
+    await copy(files(config, 'member-2').keyFile, files(config, 'member-1').keyFile);
+    await rm(files(config, 'operator').keyFile);
     const again = await newCluster();
-    await copy(files(again.config, 'member-3').certificate, files(config, 'member-3').certificate);
+    await copy(
+      files(again.config, 'member-3').certificateFile,
+      files(config, 'member-3').certificateFile,
+    );
     const problems = async (nowMs: number) =>
       Object.fromEntries(
         (await showTlsFolder(config, nowMs)).map(({ name, problem }) => [name, problem]),

@@ -86,9 +86,9 @@ describe('a valid cluster file', () => {
     const config = parse(minimalCluster());
     expect(validatorKeyFile(config)).toBe('/clusters/test/secrets/validator.key');
     expect(tlsFiles(config, 'member-1')).toEqual({
-      ca: '/clusters/test/secrets/tls/ca.pem',
-      certificate: '/clusters/test/secrets/tls/member-1.pem',
-      key: '/clusters/test/secrets/tls/member-1.key.pem',
+      caFile: '/clusters/test/secrets/tls/ca.pem',
+      certificateFile: '/clusters/test/secrets/tls/member-1.pem',
+      keyFile: '/clusters/test/secrets/tls/member-1.key.pem',
     });
   });
 
