@@ -24,12 +24,13 @@ const NAMES_WITHOUT_DATA = new Set([
 ]);
 
 /**
- * Makes a data folder of this identity, or checks that the existing one has it; `created` says which. To be called before anything else in
- * the folder is opened. The identity is written last and as a whole: a folder without one never held data, and one that
- * has data but no identity is refused, as is one of another format, chain, cluster or member (StorageError).
+ * Makes a data folder of this identity, or checks that the existing one has it; `created` says
+ * which. To be called before anything else in the folder is opened. The identity is written last
+ * and as a whole: a folder without one never held data, and one that has data but no identity is
+ * refused, as is one of another format, chain, cluster or member (StorageError).
  *
- * It takes no lock. The database inside of the folder has one of the operating system's, which ends with its process: open
- * the database before the log and before any file is changed.
+ * It takes no lock. The database inside of the folder has one of the operating system's, which
+ * ends with its process: open the database before the log and before any file is changed.
  */
 export async function createOrVerifyDataFolder(options: {
   directory: string;
@@ -61,8 +62,9 @@ async function verifyVersion(directory: string): Promise<void> {
   if (found === String(FORMAT_VERSION)) return;
   throw new StorageError(
     'VERSION_MISMATCH',
-    `${path} says format version "${found.slice(0, 20)}" and this program reads version ${FORMAT_VERSION}: start the ` +
-      'version of the program that wrote it, or choose an empty data folder',
+    `${path} says format version "${found.slice(0, 20)}" and this program reads version ` +
+      `${FORMAT_VERSION}: start the version of the program that wrote it, or choose an empty ` +
+      'data folder',
     { fields: { path, expected: FORMAT_VERSION, found: found.slice(0, 20) } },
   );
 }
@@ -74,8 +76,9 @@ async function verifyIdentity(directory: string, expected: DataFolderIdentity): 
     if (found[name] === expected[name]) continue;
     throw new StorageError(
       'IDENTITY_MISMATCH',
-      `the data folder ${directory} has ${name} ${found[name]} but this member is configured with ${expected[name]}: ` +
-        'correct the configuration, or give this member its own data folder; data of another chain or member is never reused',
+      `the data folder ${directory} has ${name} ${found[name]} but this member is configured ` +
+        `with ${expected[name]}: correct the configuration, or give this member its own data ` +
+        'folder; data of another chain or member is never reused',
       { fields: { path: directory, field: name, expected: expected[name], found: found[name] } },
     );
   }
@@ -94,8 +97,9 @@ function parseIdentity(path: string, text: string): DataFolderIdentity {
   } catch (thrown) {
     throw new StorageError(
       'CORRUPT',
-      `${path} is not readable as the identity of a data folder: ${errorText(thrown)}; it is written once and never changed, ` +
-        'so check the disk, remove this member from the cluster and let it join again under a new member id',
+      `${path} is not readable as the identity of a data folder: ${errorText(thrown)}; it is ` +
+        'written once and never changed, so check the disk, remove this member from the ' +
+        'cluster and let it join again under a new member id',
       { fields: { path }, cause: thrown },
     );
   }
@@ -108,8 +112,8 @@ async function refuseUnownedData(directory: string, names: readonly string[]): P
     if (await isEmptyFolder(path)) continue;
     throw new StorageError(
       'NO_IDENTITY',
-      `the data folder ${directory} holds ${name} but no file ${IDENTITY_NAME} that says whose it is: restore that file from ` +
-        'where the data came, or choose an empty folder',
+      `the data folder ${directory} holds ${name} but no file ${IDENTITY_NAME} that says ` +
+        'whose it is: restore that file from where the data came, or choose an empty folder',
       { fields: { path } },
     );
   }

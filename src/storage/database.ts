@@ -1,26 +1,30 @@
 import { access, constants, mkdir } from 'node:fs/promises';
-import RocksDB from 'rocksdb-native';
 import { assert } from '../lib/assert.ts';
 import type { IterateOptions } from './key_reader.ts';
 import { KeyReader } from './key_reader.ts';
+import { type NativeDatabase, nativeDatabase } from './native_rocksdb.ts';
 import { failedError, openError, type StorageError, unusableError } from './storage_error.ts';
 import type { WriteBatch } from './write_batch.ts';
 
 /**
- * Keys and values on disk: RocksDB with one column family, since a batch that is to be atomic belongs to one. A write survives the
- * death of the process as soon as it has resolved, but that of the machine only after `flush`: what may be lost
- * is always a suffix of the writes, and the log in front of the database brings it back. Errors are StorageErrors.
+ * Keys and values on disk: RocksDB with one column family, since a batch that is to be
+ * atomic belongs to one. A write survives the death of the process as soon as it has resolved,
+ * but that of the machine only after `flush`: what may be lost is always a suffix of the writes,
+ * and the log in front of the database brings it back. Errors are StorageErrors.
  */
 export class Database {
   readonly #directory: string;
-  readonly #native: RocksDB;
+  readonly #native: NativeDatabase;
   readonly #reader: KeyReader;
   readonly #snapshots = new Set<DatabaseSnapshot>();
   #lastWrite: Promise<void> = Promise.resolve();
   #failure: StorageError | undefined;
   #closed = false;
 
-  /** Opens the database in the folder and makes it when missing. The folder is locked until `close` or the process's end. */
+  /**
+   * Opens the database in the folder and makes it when missing. The folder is locked until
+   * `close` or the process's end.
+   */
   static async open(options: { directory: string }): Promise<Database> {
     const { directory } = options;
     try {
@@ -29,7 +33,7 @@ export class Database {
     } catch (thrown) {
       throw unusableError(directory, thrown);
     }
-    const native = new RocksDB(directory);
+    const native = nativeDatabase(directory);
     try {
       await native.ready();
     } catch (thrown) {
@@ -39,7 +43,7 @@ export class Database {
   }
 
   /** Use `open`. */
-  constructor(options: { directory: string }, dependencies: { native: RocksDB }) {
+  constructor(options: { directory: string }, dependencies: { native: NativeDatabase }) {
     this.#directory = options.directory;
     this.#native = dependencies.native;
     this.#reader = new KeyReader(options, { session: this.#native });
@@ -61,8 +65,8 @@ export class Database {
   }
 
   /**
-   * Applies the batch as a whole. Batches take effect in the order of the calls. After one has failed, every later one is
-   * refused: a gap in the sequence of writes would never be noticed.
+   * Applies the batch as a whole. Batches take effect in the order of the calls. After one has
+   * failed, every later one is refused: a gap in the sequence of writes would never be noticed.
    */
   write(batch: WriteBatch): Promise<void> {
     assert(!this.#closed, 'the database is open');
@@ -89,7 +93,10 @@ export class Database {
     }
   }
 
-  /** What the database holds now: all writes that have resolved. It costs disk space until it is closed. */
+  /**
+   * What the database holds now: all writes that have resolved. It costs disk space until it is
+   * closed.
+   */
   snapshot(): DatabaseSnapshot {
     assert(!this.#closed, 'the database is open');
     const session = this.#native.snapshot();
@@ -112,7 +119,10 @@ export class Database {
     }
   }
 
-  /** Waits for the writes, ends iterations and snapshots, and gives up the lock. Nothing may be called afterwards. */
+  /**
+   * Waits for the writes, ends iterations and snapshots, and gives up the lock. Nothing may be
+   * called afterwards.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#lastWrite;
@@ -124,7 +134,7 @@ export class Database {
 
 /** The database as it was at one moment, whatever is written later. */
 export class DatabaseSnapshot {
-  readonly #session: RocksDB;
+  readonly #session: NativeDatabase;
   readonly #reader: KeyReader;
   readonly #onClose: () => void;
   #closed = false;
@@ -132,7 +142,7 @@ export class DatabaseSnapshot {
   /** Use `Database.snapshot`. */
   constructor(
     options: { directory: string },
-    dependencies: { session: RocksDB; onClose: () => void },
+    dependencies: { session: NativeDatabase; onClose: () => void },
   ) {
     this.#session = dependencies.session;
     this.#onClose = dependencies.onClose;

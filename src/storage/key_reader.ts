@@ -1,6 +1,6 @@
-import type RocksDB from 'rocksdb-native';
 import { assert } from '../lib/assert.ts';
 import type { KeyRange } from './keys.ts';
+import type { NativeDatabase, NativeIterator } from './native_rocksdb.ts';
 import { readError, StorageError } from './storage_error.ts';
 
 /** Keys of one native read. */
@@ -24,17 +24,20 @@ interface WaitingGet {
 /** The reading half of a database or of a snapshot of it. Errors are StorageErrors. */
 export class KeyReader {
   readonly #directory: string;
-  readonly #session: RocksDB;
-  readonly #iterators = new Set<RocksDB.NativeIterator>();
+  readonly #session: NativeDatabase;
+  readonly #iterators = new Set<NativeIterator>();
   #waiting: WaitingGet[] = [];
   #closed = false;
 
-  constructor(options: { directory: string }, dependencies: { session: RocksDB }) {
+  constructor(options: { directory: string }, dependencies: { session: NativeDatabase }) {
     this.#directory = options.directory;
     this.#session = dependencies.session;
   }
 
-  /** Reads one key. All calls of one turn of the event loop become one native read, which is many times cheaper. */
+  /**
+   * Reads one key. All calls of one turn of the event loop become one native read, which is many
+   * times cheaper.
+   */
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
     assert(!this.#closed, 'the database is open');
     return new Promise((resolve, reject) => {

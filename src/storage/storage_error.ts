@@ -1,11 +1,11 @@
 import { CodedError, errorText } from '../lib/error.ts';
 
 /**
- * LOCKED: another process uses the folder. UNUSABLE: the system refuses access to it, or something is in its place.
- * CORRUPT: what is stored is damaged. FAILED: a write did not succeed; the database takes no more of them.
- * CLOSED: the database was closed under a running iteration. VERSION_MISMATCH: written by other software.
- * IDENTITY_MISMATCH: the folder belongs to another chain, cluster or member. NO_IDENTITY: it holds something
- * that nothing says the owner of.
+ * LOCKED: another process uses the folder. UNUSABLE: the system refuses access to it, or
+ * something is in its place. CORRUPT: what is stored is damaged. FAILED: a write did not succeed;
+ * the database takes no more of them. CLOSED: the database was closed under a running iteration.
+ * VERSION_MISMATCH: written by other software. IDENTITY_MISMATCH: the folder belongs to another
+ * chain, cluster or member. NO_IDENTITY: it holds something that nothing says the owner of.
  */
 export type StorageErrorCode =
   | 'LOCKED'
@@ -23,8 +23,8 @@ export class StorageError extends CodedError<StorageErrorCode> {}
 export function unusableError(path: string, cause: unknown): StorageError {
   return new StorageError(
     'UNUSABLE',
-    `${path} cannot be used: ${errorText(cause)}; check that it is a folder on a healthy disk with free space ` +
-      'and that this user may write to it',
+    `${path} cannot be used: ${errorText(cause)}; check that it is a folder on a healthy ` +
+      'disk with free space and that this user may write to it',
     { fields: { path }, cause },
   );
 }
@@ -36,7 +36,8 @@ export function openError(directory: string, cause: unknown): StorageError {
   if (/\block\b/i.test(text))
     return new StorageError(
       'LOCKED',
-      `${directory} is in use by another running process: stop that one first, or give this member its own data folder`,
+      `${directory} is in use by another running process: stop that one first, or give this ` +
+        'member its own data folder',
       { fields, cause },
     );
   if (/corrupt|checksum|newline|mismatch|MANIFEST|\.sst\b/i.test(text))
@@ -52,8 +53,9 @@ export function readError(directory: string, cause: unknown): StorageError {
 export function failedError(directory: string, cause: unknown): StorageError {
   return new StorageError(
     'FAILED',
-    `the database in ${directory} did not take a write: ${errorText(cause)}. It takes no more of them, so this process ` +
-      'must stop; free space on the disk or replace it, then start again',
+    `the database in ${directory} did not take a write: ${errorText(cause)}. It takes no ` +
+      'more of them, so this process must stop; free space on the disk or replace it, then ' +
+      'start again',
     { fields: { path: directory }, cause },
   );
 }
@@ -61,8 +63,9 @@ export function failedError(directory: string, cause: unknown): StorageError {
 function corruptDatabaseError(directory: string, cause: unknown): StorageError {
   return new StorageError(
     'CORRUPT',
-    `the database in ${directory} cannot be read: ${errorText(cause)}; check the disk, remove this member from the ` +
-      'cluster and let it join again under a new member id with an empty data folder',
+    `the database in ${directory} cannot be read: ${errorText(cause)}; check the disk, ` +
+      'remove this member from the cluster and let it join again under a new member id with ' +
+      'an empty data folder',
     { fields: { path: directory }, cause },
   );
 }

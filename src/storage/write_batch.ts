@@ -5,8 +5,9 @@ export type WriteOperation =
   | { readonly kind: 'deleteRange'; readonly gte: Uint8Array; readonly lt: Uint8Array };
 
 /**
- * Changes that happen together or not at all, in the order in which they were added: a later one to the same key wins. The bytes
- * are not copied and must not be changed until the write has finished.
+ * Changes that happen together or not at all, in the order in which they were added: a later one
+ * to the same key wins. The bytes are not copied and must not be changed until the write has
+ * finished.
  */
 export class WriteBatch {
   readonly #operations: WriteOperation[] = [];

@@ -3,7 +3,10 @@ import type { Entry } from '../types/entry.ts';
 
 /** What an entry costs in memory beside its data, roughly. */
 const ENTRY_OVERHEAD_BYTES = 96;
-/** Slots of dropped entries are given back once there are this many, and as many as entries that are kept. */
+/**
+ * Slots of dropped entries are given back once there are this many, and as many as entries that
+ * are kept.
+ */
 const SLOTS_COMPACT_MIN = 1024;
 
 /** The newest entries of the log, within a limit of bytes. */
@@ -17,7 +20,10 @@ export class EntryCache {
     this.#bytesMax = options.bytesMax;
   }
 
-  /** Adds an entry after the last, or in the place of an earlier one, which cuts everything from there on. */
+  /**
+   * Adds an entry after the last, or in the place of an earlier one, which cuts everything from
+   * there on.
+   */
   push(entry: Entry): void {
     for (let last = this.#slots.at(-1); last !== undefined && last.index >= entry.index; ) {
       this.#slots.pop();

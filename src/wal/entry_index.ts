@@ -4,8 +4,9 @@ const CHUNK_ENTRIES = 16_384;
 const SEGMENT_SPAN = 2 ** 32;
 
 /**
- * Where each entry of the log lies on disk, and its term: 12 bytes an entry, whatever its size. Positions are sequence
- * number and offset in one safe integer; terms are stored once for each run of entries of one term.
+ * Where each entry of the log lies on disk, and its term: 12 bytes an entry, whatever its size.
+ * Positions are sequence number and offset in one safe integer; terms are stored once for each
+ * run of entries of one term.
  */
 export class EntryIndex {
   readonly firstIndex = 1;
@@ -21,8 +22,8 @@ export class EntryIndex {
   }
 
   /**
-   * Adds an entry after the last, or in the place of an earlier one, which cuts everything from there on.
-   * The length is that of its payload.
+   * Adds an entry after the last, or in the place of an earlier one, which cuts everything from
+   * there on. The length is that of its payload.
    */
   put(entry: {
     index: number;

@@ -13,7 +13,10 @@ import {
 import { segmentPath } from './segment.ts';
 import { corruptError } from './wal_error.ts';
 
-/** Segments that are kept open for reading: a few followers that lag behind read from different ones. */
+/**
+ * Segments that are kept open for reading: a few followers that lag behind read from different
+ * ones.
+ */
 const READERS_MAX = 8;
 /** One read of the disk fetches neighbouring records up to this size, or one larger record. */
 const READ_BYTES_MAX = 1024 * 1024;
@@ -71,7 +74,10 @@ export class EntryReader {
     return last;
   }
 
-  /** Adds entries from `from` on, at least one, that lie close together in one segment and are not cached. */
+  /**
+   * Adds entries from `from` on, at least one, that lie close together in one segment and are not
+   * cached.
+   */
   #readRun(from: number, last: number, entries: Entry[]): void {
     const sequence = this.#index.sequence(from);
     const start = this.#index.offset(from);

@@ -1,7 +1,8 @@
 /**
- * What the log needs of a disk. A write is visible to reads at once but survives a power loss only after
- * `fdatasync` of its file; a created, renamed or removed name survives only after `syncDirectory`.
- * Every method rejects (or throws, where it is synchronous) with the system's error, whose `code` is kept.
+ * What the log needs of a disk. A write is visible to reads at once but survives a power loss
+ * only after `fdatasync` of its file; a created, renamed or removed name survives only after
+ * `syncDirectory`. Every method rejects (or throws, where it is synchronous) with the system's
+ * error, whose `code` is kept.
  */
 export interface FileSystem {
   /** Makes the folder and its parents; an existing folder is fine. */
@@ -19,13 +20,17 @@ export interface FileSystem {
 
 export interface WalFile {
   sizeBytes(): Promise<number>;
-  /** Fills the target from the position on; returns how many bytes there were before the end of the file. */
+  /**
+   * Fills the target from the position on; returns how many bytes there were before the end of
+   * the file.
+   */
   read(target: Uint8Array, position: number): Promise<number>;
   /** Writes all of the source. */
   write(source: Uint8Array, position: number): Promise<void>;
   /**
-   * Makes the file this long; what lies beyond its former end reads as zeros. The blocks are really taken
-   * from the disk, so that a later write within the length neither fails for want of room nor changes metadata.
+   * Makes the file this long; what lies beyond its former end reads as zeros. The blocks are
+   * really taken from the disk, so that a later write within the length neither fails for want of
+   * room nor changes metadata.
    */
   preallocate(sizeBytes: number): Promise<void>;
   /** Makes every finished write of this file durable, and its length. */
@@ -34,7 +39,10 @@ export interface WalFile {
 }
 
 export interface WalReader {
-  /** Fills the target from the position on; returns how many bytes there were before the end of the file. */
+  /**
+   * Fills the target from the position on; returns how many bytes there were before the end of
+   * the file.
+   */
   read(target: Uint8Array, position: number): number;
   close(): void;
 }

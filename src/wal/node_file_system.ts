@@ -3,7 +3,10 @@ import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import type { FileSystem, WalFile, WalReader } from './file_system.ts';
 
-/** Zeros are written in pieces of this size, so that a sync of another file never waits behind a long write. */
+/**
+ * Zeros are written in pieces of this size, so that a sync of another file never waits behind a
+ * long write.
+ */
 const ZERO_BYTES = 1024 * 1024;
 
 /** The real disk. Writes and syncs run in libuv's threads and leave the event loop free. */
@@ -66,7 +69,8 @@ class NodeFile implements WalFile {
   }
 
   async preallocate(sizeBytes: number): Promise<void> {
-    // Node has no fallocate, and a sparse file would make each later fdatasync allocate blocks: zeros are written.
+    // Node has no fallocate, and a sparse file would make each later fdatasync allocate blocks:
+    // zeros are written.
     const zeros = new Uint8Array(ZERO_BYTES);
     for (let position = await this.sizeBytes(); position < sizeBytes; ) {
       const piece = zeros.subarray(0, Math.min(ZERO_BYTES, sizeBytes - position));

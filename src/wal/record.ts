@@ -3,17 +3,20 @@ import { assert } from '../lib/assert.ts';
 import type { Entry, EntryType, HardState } from '../types/entry.ts';
 
 /**
- * A record: a header of 40 bytes, the payload, one to eight bytes of trailer up to a multiple of eight.
+ * A record: a header of 40 bytes, the payload, one to eight bytes of trailer up to a multiple of
+ * eight.
  *
- *    0 u32 payload length      16 u64 index of the entry, or the vote (0: none)   32 u32 header checksum
- *    4 u32 start of its batch  24 u64 term                                        36 u32 magic
- *    8 u8  record type         12 u32 payload checksum
- *    9 u8  entry type          10 u16 zero
+ *    0 u32 payload length     12 u32 payload checksum
+ *    4 u32 start of its batch  16 u64 index of the entry, or the vote (0: none)
+ *    8 u8  record type         24 u64 term
+ *    9 u8  entry type          32 u32 header checksum
+ *   10 u16 zero                36 u32 magic
  *
- * All numbers are little-endian. The header checksum starts from a seed that holds the segment's identity, and covers
- * the record's own offset, so that a record at a wrong place or of another log is not taken for a valid one.
- * The start of the batch tells recovery what had been synced when the record was written: everything before it.
- * Header and trailer end in bytes that are never zero, so that a write that stopped anywhere is seen (see `looksTorn`).
+ * All numbers are little-endian. The header checksum starts from a seed that holds the segment's
+ * identity, and covers the record's own offset, so that a record at a wrong place or of another
+ * log is not taken for a valid one. The start of the batch tells recovery what had been synced
+ * when the record was written: everything before it. Header and trailer end in bytes that are
+ * never zero, so that a write that stopped anywhere is seen (see `looksTorn`).
  */
 export const RECORD_HEADER_BYTES = 40;
 const RECORD_ALIGNMENT_BYTES = 8;
@@ -40,7 +43,10 @@ export function recordBytes(bytes: Uint8Array): RecordBytes {
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
 }
 
-/** Where a record is written: `at` in the buffer, `offset` in the segment, `batchStart` in the segment. */
+/**
+ * Where a record is written: `at` in the buffer, `offset` in the segment, `batchStart` in the
+ * segment.
+ */
 export interface RecordPlace {
   at: number;
   offset: number;
@@ -101,14 +107,17 @@ function headerChecksum(bytes: Uint8Array, at: number, offset: number, seed: num
   return crc32(bytes.subarray(at, at + 32), (seed ^ Math.imul(offset, 0x9e37_79b1)) >>> 0);
 }
 
-/** Size of the valid record at the place, or undefined when there is none. The length is bounded by the bytes. */
+/**
+ * Size of the valid record at the place, or undefined when there is none. The length is bounded
+ * by the bytes.
+ */
 export function validRecordSize(
   source: RecordBytes,
   place: Pick<RecordPlace, 'at' | 'offset' | 'seed'>,
 ): number | undefined {
-  const size = validHeaderSize(source, place);
-  if (size === undefined) return undefined;
   const { at } = place;
+  const size = validHeaderSize(source, place);
+  if (size === undefined || at + size > source.bytes.length) return undefined;
   const length = source.view.getUint32(at, true);
   const payload = source.bytes.subarray(
     at + RECORD_HEADER_BYTES,
@@ -121,6 +130,7 @@ export function validRecordSize(
   return size;
 }
 
+/** Size that a valid header announces; the record may end behind the bytes. */
 function validHeaderSize(
   { bytes, view }: RecordBytes,
   { at, offset, seed }: Pick<RecordPlace, 'at' | 'offset' | 'seed'>,
@@ -128,8 +138,7 @@ function validHeaderSize(
   if (at + RECORD_HEADER_BYTES > bytes.length) return undefined;
   if (view.getUint32(at + 36, true) !== RECORD_MAGIC) return undefined;
   if (view.getUint32(at + 32, true) !== headerChecksum(bytes, at, offset, seed)) return undefined;
-  const size = recordSize(view.getUint32(at, true));
-  return at + size > bytes.length ? undefined : size;
+  return recordSize(view.getUint32(at, true));
 }
 
 /** What a valid record holds. */
@@ -163,19 +172,19 @@ export function batchStartOf({ view }: RecordBytes, at: number): number {
 }
 
 /**
- * Whether the invalid record at the offset can be what remains of an unfinished write into zeros: a whole sector of it, or
- * the part of it that lies in one, is zeros, or its last byte is, which is never written as zero. If not, all of it
- * was written once and has changed since. (A payload with a sector of zeros in it can be judged torn when it
- * was changed; that matters only for a record of the last batch, see recovery.)
+ * Whether the invalid record at the offset can be what remains of an unfinished write into zeros:
+ * a whole sector of it, or the part of it that lies in one, is zeros, or its last byte is, which
+ * is never written as zero. If not, all of it was written once and has changed since. (A payload
+ * with a sector of zeros in it can be judged torn when it was changed; that matters only for a
+ * record of the last batch, see recovery.)
  */
 export function looksTorn(
   source: RecordBytes,
   place: Pick<RecordPlace, 'at' | 'offset' | 'seed'>,
 ): boolean {
   const { at } = place;
-  const size = validHeaderSize(source, place) ?? RECORD_HEADER_BYTES;
-  const end = Math.min(at + size, source.bytes.length);
-  if (source.bytes[end - 1] === 0) return true;
+  const end = at + (validHeaderSize(source, place) ?? RECORD_HEADER_BYTES);
+  if (end > source.bytes.length || source.bytes[end - 1] === 0) return true;
   for (let from = at; from < end; ) {
     const sectorEnd = Math.min(end, from + SECTOR_BYTES - (from % SECTOR_BYTES));
     if (isZero(source.bytes, from, sectorEnd)) return true;
@@ -189,7 +198,10 @@ function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return true;
 }
 
-/** First offset from `from` on, in steps of the alignment, of a valid record that the predicate accepts. */
+/**
+ * First offset from `from` on, in steps of the alignment, of a valid record that the predicate
+ * accepts.
+ */
 export function findRecord(
   source: RecordBytes,
   range: { from: number; to: number; seed: number },

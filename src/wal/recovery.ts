@@ -47,9 +47,9 @@ interface LoadedSegment {
 }
 
 /**
- * Replays all segments in the folder. Afterwards everything that was replayed is durable, and the last segment holds
- * nothing but zeros behind its last record. Throws a WalError when what had been durable is damaged, before
- * anything is changed on disk.
+ * Replays all segments in the folder. Afterwards everything that was replayed is durable, and the
+ * last segment holds nothing but zeros behind its last record. Throws a WalError when what had
+ * been durable is damaged, before anything is changed on disk.
  */
 export async function recoverLog(
   options: { directory: string; identity: WalIdentity; segmentBytes: number },
@@ -68,14 +68,16 @@ export async function recoverLog(
     const file = await fileSystem.open(path, 'existing');
     let keepOpen = false;
     try {
-      const fileBytes = await file.sizeBytes();
-      if (buffer.length < fileBytes) buffer = new Uint8Array(fileBytes);
-      const bytes = buffer.subarray(0, await file.read(buffer.subarray(0, fileBytes), 0));
+      // Where a file is shorter than it was made, zeros are taken to be missing.
+      const sizeBytes = Math.max(await file.sizeBytes(), options.segmentBytes);
+      if (buffer.length < sizeBytes) buffer = new Uint8Array(sizeBytes);
+      const bytes = buffer.subarray(0, sizeBytes);
+      bytes.fill(0, await file.read(bytes, 0));
       const segment = { path, sequence: header.sequence, seed, source: recordBytes(bytes) };
       const next = headers[at + 1]?.header;
       const end = replaySegment(log, segment, next?.previousEnd);
       if (next === undefined) {
-        log.last = await continueSegment(file, segment, end, options.segmentBytes);
+        log.last = await continueSegment(file, segment, end);
         keepOpen = true;
       }
     } finally {
@@ -116,11 +118,12 @@ async function readHeaders(
 }
 
 /**
- * Applies the segment's records in the order in which they were written and returns where they end.
+ * Applies the segment's records in the order in which they were written and returns where they
+ * end.
  *
- * A segment that has a successor was complete and synced before that one came to be, and the successor's header says where it ends:
- * anything else there is damage. In the last segment the records end at the first that is not valid, if that
- * can be what a crash left (see `checkTail`).
+ * A segment that has a successor was complete and synced before that one came to be, and the
+ * successor's header says where it ends: anything else there is damage. In the last segment the
+ * records end at the first that is not valid, if that can be what a crash left (see `checkTail`).
  */
 function replaySegment(
   log: RecoveredLog,
@@ -142,10 +145,11 @@ function replaySegment(
 }
 
 /**
- * An entry at or below the last index replaces that entry and cuts all that followed it. No record says "truncate":
- * the overwriting entry itself is the truncation. That is safe at any moment of a crash, because replay runs in the order of
- * writing: if the overwriting record survived, every replay passes it after the old suffix and cuts that; if it
- * did not survive, it was never acknowledged, and the old suffix is still the member's log.
+ * An entry at or below the last index replaces that entry and cuts all that followed it. No
+ * record says "truncate": the overwriting entry itself is the truncation. That is safe at any
+ * moment of a crash, because replay runs in the order of writing: if the overwriting record
+ * survived, every replay passes it after the old suffix and cuts that; if it did not survive, it
+ * was never acknowledged, and the old suffix is still the member's log.
  */
 function applyRecord(log: RecoveredLog, segment: LoadedSegment, offset: number): void {
   const { path, sequence, source } = segment;
@@ -160,17 +164,20 @@ function applyRecord(log: RecoveredLog, segment: LoadedSegment, offset: number):
     throw corruptError(
       path,
       offset,
-      `entry ${index} does not follow entry ${log.index.lastIndex}: entries between them are missing`,
+      `entry ${index} does not follow entry ${log.index.lastIndex}: entries between them are ` +
+        'missing',
     );
   log.index.put({ index, term, sequence, offset, length });
 }
 
 /**
- * Decides whether the end of the records is the end of the log or damage in its middle. At most one batch is ever being written, so only
- * the last batch can be incomplete after a crash, and any of its sectors may be missing, not only the last ones.
- * - A valid record further on whose batch starts after the end was written when everything before its batch had been
- *   synced: what is missing at the end had been durable.
- * - A record that shows no trace of an unfinished write was written whole and has been changed since.
+ * Decides whether the end of the records is the end of the log or damage in its middle. At most
+ * one batch is ever being written, so only the last batch can be incomplete after a crash, and
+ * any of its sectors may be missing, not only the last ones.
+ * - A valid record further on whose batch starts after the end was written when everything before
+ *   its batch had been synced: what is missing at the end had been durable.
+ * - A record that shows no trace of an unfinished write was written whole and has been changed
+ *   since.
  */
 function checkTail(segment: LoadedSegment, end: number): void {
   const { path, source, seed } = segment;
@@ -195,21 +202,21 @@ function dirtyEnd(bytes: Uint8Array, from: number): number {
 }
 
 /**
- * Makes the last segment ready for the next record. Remains of an unfinished batch become zeros, so that they can never be
- * taken for records after the new ones. The sync is needed even when nothing is cut: a process that was killed leaves
- * records in the system's cache that this process has just read but that are not on the disk.
+ * Makes the last segment ready for the next record. Remains of an unfinished batch become zeros,
+ * so that they can never be taken for records after the new ones. The sync is needed even when
+ * nothing is cut: a process that was killed leaves records in the system's cache that this
+ * process has just read but that are not on the disk.
  */
 async function continueSegment(
   file: WalFile,
   segment: LoadedSegment,
   end: number,
-  segmentBytes: number,
 ): Promise<OpenSegment> {
   const { bytes } = segment.source;
   const to = dirtyEnd(bytes, end);
+  await file.preallocate(bytes.length);
   if (to > end) await file.write(new Uint8Array(to - end), end);
-  const sizeBytes = Math.max(bytes.length, segmentBytes);
-  await file.preallocate(sizeBytes);
   await file.fdatasync();
-  return { sequence: segment.sequence, file, seed: segment.seed, sizeBytes, end };
+  const { sequence, seed } = segment;
+  return { sequence, file, seed, sizeBytes: bytes.length, end };
 }

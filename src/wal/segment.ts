@@ -9,7 +9,10 @@ import { corruptError, WalError } from './wal_error.ts';
 export const SEGMENT_HEADER_BYTES = 4096;
 /** Offsets in a segment are unsigned 32-bit numbers. */
 export const SEGMENT_BYTES_LIMIT = 2 ** 32 - 1;
-/** Where the sequence number of a segment ends: positions in the log are sequence and offset in one safe integer. */
+/**
+ * Where the sequence number of a segment ends: positions in the log are sequence and offset in
+ * one safe integer.
+ */
 export const SEQUENCE_LIMIT = 2 ** 21;
 const CLUSTER_ID_BYTES_MAX = 256;
 const SEGMENT_MAGIC = 0x5742_4652;
@@ -31,7 +34,10 @@ export interface SegmentHeader {
   readonly sequence: number;
   /** Index that the first entry written into the segment has. */
   readonly firstIndex: number;
-  /** Where the records of the segment before this one end; 0 for the first. All of them were durable by then. */
+  /**
+   * Where the records of the segment before this one end; 0 for the first. All of them were
+   * durable by then.
+   */
   readonly previousEnd: number;
 }
 
@@ -76,8 +82,8 @@ export function encodeSegmentHeader(header: SegmentHeader): { bytes: Uint8Array;
 }
 
 /**
- * Reads and checks the header of a segment. Throws a WalError when it is damaged, of another version, of another member
- * or cluster, or not the segment that its name says.
+ * Reads and checks the header of a segment. Throws a WalError when it is damaged, of another
+ * version, of another member or cluster, or not the segment that its name says.
  */
 export function decodeSegmentHeader(
   path: string,
@@ -121,8 +127,9 @@ function checkIdentity(path: string, found: WalIdentity, expected: WalIdentity):
   if (found.clusterId === expected.clusterId && found.memberId === expected.memberId) return;
   throw new WalError(
     'IDENTITY_MISMATCH',
-    `${path} belongs to member ${found.memberId} of cluster ${found.clusterId}, not to member ` +
-      `${expected.memberId} of cluster ${expected.clusterId}: point this member to its own data folder`,
+    `${path} belongs to member ${found.memberId} of cluster ${found.clusterId}, not to ` +
+      `member ${expected.memberId} of cluster ${expected.clusterId}: point this member to ` +
+      'its own data folder',
     {
       fields: {
         path,

@@ -22,14 +22,19 @@ export interface Batch {
   readonly sizeBytes: number;
 }
 
-/** Writes batches into the last segment and starts new segments. All calls are made one after the other. */
+/**
+ * Writes batches into the last segment and starts new segments. All calls are made one after the
+ * other.
+ */
 export class SegmentWriter {
   readonly #directory: string;
   readonly #identity: WalIdentity;
   readonly #segmentBytes: number;
   readonly #fileSystem: FileSystem;
   readonly #seeds: number[];
-  readonly #buffer: Uint8Array;
+  readonly #bufferBytesMax: number;
+  /** Reused from batch to batch. */
+  #buffer = new Uint8Array(0);
   #last: OpenSegment | undefined;
   /** The next segment's file, being filled with zeros in the background. */
   #prepared: Promise<WalFile> | undefined;
@@ -40,14 +45,14 @@ export class SegmentWriter {
       directory: string;
       identity: WalIdentity;
       segmentBytes: number;
-      bufferBytes: number;
+      bufferBytesMax: number;
     },
     dependencies: { fileSystem: FileSystem; seeds: number[]; last: OpenSegment | undefined },
   ) {
     this.#directory = options.directory;
     this.#identity = options.identity;
     this.#segmentBytes = options.segmentBytes;
-    this.#buffer = new Uint8Array(options.bufferBytes);
+    this.#bufferBytesMax = options.bufferBytesMax;
     this.#fileSystem = dependencies.fileSystem;
     this.#seeds = dependencies.seeds;
     this.#last = dependencies.last;
@@ -63,10 +68,7 @@ export class SegmentWriter {
     const segment = this.#last;
     assert(segment !== undefined && batch.sizeBytes <= this.roomBytes, 'the batch fits');
     const { sequence, end: offset } = segment;
-    const bytes =
-      batch.sizeBytes <= this.#buffer.length
-        ? this.#buffer.subarray(0, batch.sizeBytes)
-        : new Uint8Array(batch.sizeBytes);
+    const bytes = this.#bufferFor(batch.sizeBytes);
     encodeBatch(bytes, batch, { batchStart: offset, seed: segment.seed });
     await segment.file.write(bytes, offset);
     await segment.file.fdatasync();
@@ -75,10 +77,18 @@ export class SegmentWriter {
     return { sequence, offset };
   }
 
+  /** A buffer of the size; one above the limit is not kept. */
+  #bufferFor(sizeBytes: number): Uint8Array {
+    if (sizeBytes > this.#bufferBytesMax) return new Uint8Array(sizeBytes);
+    if (this.#buffer.length < sizeBytes)
+      this.#buffer = new Uint8Array(Math.min(this.#bufferBytesMax, 2 * sizeBytes));
+    return this.#buffer.subarray(0, sizeBytes);
+  }
+
   /**
-   * Starts the next segment, with room for at least so many bytes. Everything in the last one has been synced by now. The new file
-   * is complete and synced before it gets its name, and the name is synced before the first record: a segment either
-   * is in the log whole or not at all.
+   * Starts the next segment, with room for at least so many bytes. Everything in the last one has
+   * been synced by now. The new file is complete and synced before it gets its name, and the name
+   * is synced before the first record: a segment either is in the log whole or not at all.
    */
   async rotate(next: { roomBytes: number; firstIndex: number }): Promise<void> {
     const previous = this.#last;
@@ -109,7 +119,10 @@ export class SegmentWriter {
     await previous?.file.close();
   }
 
-  /** Fills a file with zeros while the last segment is still in use, so that rotation need not wait for that. */
+  /**
+   * Fills a file with zeros while the last segment is still in use, so that rotation need not
+   * wait for that.
+   */
   #prepare(): void {
     this.#prepared = prepareFile(
       this.#fileSystem,

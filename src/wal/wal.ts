@@ -15,7 +15,10 @@ import { SegmentWriter } from './segment_writer.ts';
 import { unusableError, WalError, WalFailedError } from './wal_error.ts';
 
 export interface WalOptions {
-  /** Folder of the log alone; it is made when missing. Its parent must hold a lock: two open logs destroy each other. */
+  /**
+   * Folder of the log alone; it is made when missing. Its parent must hold a lock: two open logs
+   * destroy each other.
+   */
   readonly directory: string;
   /** Written into each segment; a log of another identity is refused. */
   readonly identity: WalIdentity;
@@ -37,7 +40,10 @@ const APPEND_BYTES_MAX = 1024 * 1024 * 1024;
 /** Waiting appends, in records' bytes; the consumer has far less unstable at any time. */
 const QUEUE_BYTES_MAX = 2 * APPEND_BYTES_MAX;
 
-/** What one append asks for. The entries are contiguous; the first may replace an earlier one, but leaves no gap. */
+/**
+ * What one append asks for. The entries are contiguous; the first may replace an earlier one, but
+ * leaves no gap.
+ */
 export interface WalAppend {
   readonly hardState?: HardState | undefined;
   readonly entries: readonly Entry[];
@@ -50,8 +56,9 @@ interface PendingAppend extends WalAppend {
 }
 
 /**
- * The durable log of a Raft member: its entries and its hard state. What can be read is exactly what is durable. Entries given to
- * `append` and returned by `entries` are shared with the log and must not be changed.
+ * The durable log of a Raft member: its entries and its hard state. What can be read is exactly
+ * what is durable. Entries given to `append` and returned by `entries` are shared with the log
+ * and must not be changed.
  */
 export class Wal {
   readonly #directory: string;
@@ -64,6 +71,8 @@ export class Wal {
   #hardState: HardState;
   #queue: PendingAppend[] = [];
   #queuedBytes = 0;
+  /** An append of nothing resolves with the one before it. */
+  #lastAppend: Promise<void> = Promise.resolve();
   /** Last index once all queued appends are durable. */
   #pendingLastIndex: number;
   #running: Promise<void> | undefined;
@@ -71,8 +80,8 @@ export class Wal {
   #closed = false;
 
   /**
-   * Recovers the log in the folder, or starts an empty one. Throws a WalError when the log cannot be trusted or used,
-   * and leaves it untouched then.
+   * Recovers the log in the folder, or starts an empty one. Throws a WalError when the log cannot
+   * be trusted or used, and leaves it untouched then.
    */
   static async open(
     options: WalOptions,
@@ -108,20 +117,22 @@ export class Wal {
   }
 
   /**
-   * Makes the hard state and the entries durable and then resolves. Appends take effect in the order of the calls; those that wait at
-   * the same moment share one write and one fdatasync. Rejects with a WalFailedError, as does every later
-   * append, when the disk refuses: whether the append survives is then unknown.
+   * Makes the hard state and the entries durable and then resolves. Appends take effect in the
+   * order of the calls; those that wait at the same moment share one write and one fdatasync.
+   * Rejects with a WalFailedError, as does every later append, when the disk refuses: whether the
+   * append survives is then unknown.
    */
   append(request: WalAppend): Promise<void> {
     const sizeBytes = this.#checkedSize(request);
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (sizeBytes === 0) return Promise.resolve();
+    if (sizeBytes === 0) return this.#lastAppend;
     this.#pendingLastIndex = request.entries.at(-1)?.index ?? this.#pendingLastIndex;
     this.#queuedBytes += sizeBytes;
-    return new Promise((resolve, reject) => {
+    this.#lastAppend = new Promise((resolve, reject) => {
       this.#queue.push({ ...request, sizeBytes, resolve, reject });
       this.#running ??= this.#run();
     });
+    return this.#lastAppend;
   }
 
   /** 1: the log is kept from its first entry on. */
@@ -145,8 +156,8 @@ export class Wal {
   }
 
   /**
-   * Durable entries of the closed range, as many from its start as have data of at most `bytesMax` in total, but at least one. Throws a
-   * WalError when they are damaged on disk.
+   * Durable entries of the closed range, as many from its start as have data of at most
+   * `bytesMax` in total, but at least one. Throws a WalError when they are damaged on disk.
    */
   entries(from: number, toInclusive: number, bytesMax: number): Entry[] {
     return this.#reader.entries(from, toInclusive, bytesMax);
@@ -180,7 +191,10 @@ export class Wal {
     return sizeBytes;
   }
 
-  /** Writes batch after batch until nothing waits. There is never a second batch under way: recovery relies on it. */
+  /**
+   * Writes batch after batch until nothing waits. There is never a second batch under way:
+   * recovery relies on it.
+   */
   async #run(): Promise<void> {
     // Appends that follow in the same turn of the event loop join the first batch.
     await Promise.resolve();
@@ -205,7 +219,10 @@ export class Wal {
     }
   }
 
-  /** The appends at the head of the queue that fit in the segment and in a batch; they stay queued until durable. */
+  /**
+   * The appends at the head of the queue that fit in the segment and in a batch; they stay queued
+   * until durable.
+   */
   #takeBatch(): { appends: readonly PendingAppend[]; sizeBytes: number } {
     const bytesMax = Math.min(this.#writer.roomBytes, BATCH_BYTES_MAX);
     let sizeBytes = 0;
@@ -241,7 +258,10 @@ export class Wal {
     for (const append of batch.appends) append.resolve();
   }
 
-  /** After a failed write or sync nobody knows what is on the disk, and a second sync would not tell: it is final. */
+  /**
+   * After a failed write or sync nobody knows what is on the disk, and a second sync would not
+   * tell: it is final.
+   */
   #fail(cause: unknown): void {
     this.#failure = new WalFailedError(this.#directory, cause);
     this.#logger.error(
@@ -269,7 +289,7 @@ async function openLog(
   const log = await recoverLog({ directory, identity, segmentBytes }, dependencies);
   const { index, hardState, seeds, last } = log;
   const writer = new SegmentWriter(
-    { directory, identity, segmentBytes, bufferBytes: BATCH_BYTES_MAX },
+    { directory, identity, segmentBytes, bufferBytesMax: BATCH_BYTES_MAX },
     { fileSystem, seeds, last },
   );
   try {
@@ -291,7 +311,10 @@ async function openLog(
   );
 }
 
-/** A killed process may have left a segment in preparation, or one whose name is in the log but not yet on the disk. */
+/**
+ * A killed process may have left a segment in preparation, or one whose name is in the log but
+ * not yet on the disk.
+ */
 async function tidyDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
   const names = await fileSystem.list(directory);
   if (names.includes(PREPARED_NAME)) await fileSystem.remove(preparedPath(directory));

@@ -1,14 +1,17 @@
 import { CodedError, errorText } from '../lib/error.ts';
 
 /**
- * Why a log cannot be opened or read.
- * IDENTITY_MISMATCH: it belongs to another cluster or member. UNSUPPORTED_VERSION: written by other software.
- * CORRUPT: bytes that were durable are damaged or missing; the log is never shortened to hide that.
- * UNUSABLE: the system refuses access to the folder or a file.
+ * Why a log cannot be opened or read. IDENTITY_MISMATCH: it belongs to another cluster or member.
+ * UNSUPPORTED_VERSION: written by other software. CORRUPT: bytes that were durable are damaged or
+ * missing; the log is never shortened to hide that. UNUSABLE: the system refuses access to the
+ * folder or a file.
  */
 export type WalErrorCode = 'IDENTITY_MISMATCH' | 'UNSUPPORTED_VERSION' | 'CORRUPT' | 'UNUSABLE';
 
-/** The log cannot be opened or read; the fields name the file and, where known, the offset in bytes. */
+/**
+ * The log cannot be opened or read; the fields name the file and, where known, the offset in
+ * bytes.
+ */
 export class WalError extends CodedError<WalErrorCode> {}
 
 /** The disk did not take what the log had to make durable. Final: the owner ends the process. */
@@ -16,8 +19,9 @@ export class WalFailedError extends CodedError<'WAL_FAILED'> {
   constructor(directory: string, cause: unknown) {
     super(
       'WAL_FAILED',
-      `the log in ${directory} cannot be made durable (${errorText(cause)}): what was being written may or may ` +
-        'not survive, so this process must stop; free space on the disk or replace it, then start again',
+      `the log in ${directory} cannot be made durable (${errorText(cause)}): what was being ` +
+        'written may or may not survive, so this process must stop; free space on the disk ' +
+        'or replace it, then start again',
       { fields: { directory }, cause },
     );
   }
@@ -26,9 +30,10 @@ export class WalFailedError extends CodedError<'WAL_FAILED'> {
 export function corruptError(path: string, offset: number, what: string): WalError {
   return new WalError(
     'CORRUPT',
-    `${path} is damaged at byte ${offset}: ${what}. Entries that were acknowledged may be lost, so the log is ` +
-      'neither shortened nor repaired: keep the file for inspection, check the disk, remove this member from ' +
-      'the cluster and let it join again under a new member id with an empty data folder',
+    `${path} is damaged at byte ${offset}: ${what}. Entries that were acknowledged may be ` +
+      'lost, so the log is neither shortened nor repaired: keep the file for inspection, ' +
+      'check the disk, remove this member from the cluster and let it join again under a new ' +
+      'member id with an empty data folder',
     { fields: { path, offset } },
   );
 }
@@ -36,8 +41,8 @@ export function corruptError(path: string, offset: number, what: string): WalErr
 export function unusableError(path: string, cause: unknown): WalError {
   return new WalError(
     'UNUSABLE',
-    `${path} cannot be used for the log: ${errorText(cause)}; check that it is a folder on a healthy disk ` +
-      'with free space and that this user may write to it',
+    `${path} cannot be used for the log: ${errorText(cause)}; check that it is a folder on a ` +
+      'healthy disk with free space and that this user may write to it',
     { fields: { path }, cause },
   );
 }

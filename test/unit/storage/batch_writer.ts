@@ -3,8 +3,9 @@ import { Database } from '../../../src/storage/database.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
 
 /**
- * Writes batches into the database in the folder of the first argument until it is killed, and prints the number of each that
- * has finished. Batch n sets "applied" and 50 slots to n and adds the key "n" + n.
+ * Writes batches into the database in the folder of the first argument until it is killed, and
+ * prints the number of each that has finished. Batch n sets "applied" and 50 slots to n and adds
+ * the key "n" + n.
  */
 const directory = process.argv[2];
 if (directory === undefined) throw new Error('usage: batch_writer.ts DIRECTORY');

@@ -83,7 +83,7 @@ describe('reading and writing', () => {
     expect(await database.getMany([])).toEqual([]);
   });
 
-  test('within a batch the later change wins; batches take effect in the order of the calls', async () => {
+  test('the later change wins, within a batch and among batches', async () => {
     const database = await open();
     const batch = batchOf({ a: '1', b: '1', c: '1' });
     batch.delete(utf8('a'));

@@ -26,8 +26,8 @@ export class SystemError extends Error {
 }
 
 /**
- * A disk in memory that can lose power. Written sectors reach it in any order until their file is synced; changed names
- * reach it in order until their folder is synced.
+ * A disk in memory that can lose power. Written sectors reach it in any order until their file is
+ * synced; changed names reach it in order until their folder is synced.
  */
 export class SimulatedFileSystem implements FileSystem {
   #names = new Map<string, Content>();
@@ -40,7 +40,10 @@ export class SimulatedFileSystem implements FileSystem {
   syncCount = 0;
   directorySyncCount = 0;
   writeCount = 0;
-  /** Called before each operation that changes something; what it throws is the operation's failure. */
+  /**
+   * Called before each operation that changes something; what it throws is the operation's
+   * failure.
+   */
   onOperation: (operation: string, path: string) => void = () => undefined;
   /** Awaited before a sync takes effect. */
   onSync: (path: string) => Promise<void> = async () => undefined;
@@ -139,8 +142,8 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   /**
-   * The power fails: of each sector written but not synced, the predicate decides whether it arrived; of the changed
-   * names, the first `namesKept` arrived.
+   * The power fails: of each sector written but not synced, the predicate decides whether it
+   * arrived; of the changed names, the first `namesKept` arrived.
    */
   crash(keep: (sector: number) => boolean, namesKept = 0): void {
     this.#life += 1;
@@ -173,6 +176,17 @@ export class SimulatedFileSystem implements FileSystem {
     content.bytes = change(content.bytes.slice());
     content.durable = content.bytes.slice();
     content.pending = [];
+  }
+
+  /** A disk of its own with everything that is in files now. */
+  clone(): SimulatedFileSystem {
+    const copy = new SimulatedFileSystem();
+    for (const [path, { bytes }] of this.#names) {
+      const content = { bytes: bytes.slice(), durable: bytes.slice(), pending: [] };
+      copy.#names.set(path, content);
+      copy.#durableNames.set(path, content);
+    }
+    return copy;
   }
 
   bytesOf(directory: string, name: string): Uint8Array {
