@@ -37,7 +37,7 @@ export function registerBench(program: Command): void {
     .command('bench')
     .summary('measure throughput, latency and failover on this machine')
     .description(
-      'Runs the wallet workload through gRPC on one member and on three, all on this machine, with\n' +
+      'Runs the wallet workload through gRPC on one member and on three, all on this machine, with ' +
         'transactions signed ahead by this process; then kills the leader of the three again and again.',
     )
     .option('-n, --transactions <n>', 'in each run', wholeNumber, TRANSACTIONS_DEFAULT)

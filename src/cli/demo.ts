@@ -27,9 +27,9 @@ export function registerDemo(program: Command): void {
     .command('demo')
     .summary('bring up a cluster, kill its leader under load, audit what is left')
     .description(
-      'Starts a cluster with fresh state in a temporary folder, submits a workload to all members, kills\n' +
-        'one with SIGKILL half-way, starts it again, waits until it has caught up, and audits from outside:\n' +
-        'nothing acknowledged is lost or doubled, contract and accounts are what a replay gives, all members\n' +
+      'Starts a cluster with fresh state in a temporary folder, submits a workload to all members, kills ' +
+        'one with SIGKILL half-way, starts it again, waits until it has caught up, and audits from outside: ' +
+        'nothing acknowledged is lost or doubled, contract and accounts are what a replay gives, all members ' +
         'have one root, the chain links. Then it stays up until Ctrl-C.',
     )
     .addOption(

@@ -31,20 +31,23 @@ export function registerSubmit(program: Command): void {
       .command('submit')
       .summary('submit a signed transaction, or sign one and submit it')
       .description(
-        'Submits the EIP-2718 bytes of a signed transaction, or signs an EIP-1559 transaction with a key\n' +
-          'file: nonce, fees and gas limit are asked from the cluster unless given. Exit status 4 when it\n' +
+        'Submits the EIP-2718 bytes of a signed transaction, or signs an EIP-1559 transaction with a key ' +
+          'file: nonce, fees and gas limit are asked from the cluster unless given. Exit status 4 when it ' +
           'was refused, 5 when its outcome is unknown: submitting the same again is harmless.',
       )
       .argument('[transaction]', '0x and hex digits of a signed transaction'),
   )
     .option('--from-key-file <file>', 'sign with the secret key in this file (64 hex digits)')
     .option('--to <address>', 'recipient; without one a contract is created from --data')
-    .option('--value <amount>', 'wei, or an amount like "1.5 ether"', amount, 0n)
-    .option(
-      '--data <hex>',
-      'call data, or the code that creates a contract',
-      hex,
-      new Uint8Array(0),
+    .addOption(
+      new Option('--value <amount>', 'wei, or an amount like "1.5 ether"')
+        .argParser(amount)
+        .default(0n, '0'),
+    )
+    .addOption(
+      new Option('--data <hex>', 'call data, or the code that creates a contract')
+        .argParser(hex)
+        .default(new Uint8Array(0), 'none'),
     )
     .option('--gas-limit <n>', 'instead of an estimate', wholeNumber)
     .option('--nonce <n>', 'instead of the next one', wholeNumber)

@@ -13,9 +13,9 @@ export function registerUp(program: Command): void {
     .command('up')
     .summary('start all members of a cluster on this machine')
     .description(
-      'Starts every member as a child process, with their logs on stdout, until Ctrl-C.\n' +
-        'A member that dies is not started again: that is the matter of whoever supervises\n' +
-        'processes (systemd, Kubernetes), with `blockraft member`. The others go on, and the\n' +
+      'Starts every member as a child process, with their logs on stdout, until Ctrl-C. ' +
+        'A member that dies is not started again: that is the matter of whoever supervises ' +
+        'processes (systemd, Kubernetes), with `blockraft member`. The others go on, and the ' +
         'exit status is 1 in the end.',
     )
     .argument('[config]', `cluster file (default: ${CONFIG_DEFAULT})`)

@@ -28,8 +28,8 @@ export function registerWorkload(program: Command): void {
     .command('workload')
     .summary('run a published or generated workload against a cluster')
     .description(
-      'Creates the contract, funds signers, runs the set-up, submits the transactions to all members as\n' +
-        'fast as they are acknowledged, waits until all are in blocks, and compares the contract with an\n' +
+      'Creates the contract, funds signers, runs the set-up, submits the transactions to all members as ' +
+        'fast as they are acknowledged, waits until all are in blocks, and compares the contract with an ' +
         'independent replay in block order. The cluster may be in use by others meanwhile.',
     )
     .argument('[file]', 'a published workload; its setup.txt is run first when it lies beside it');
