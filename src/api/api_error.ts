@@ -1,7 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { CodedError } from '../lib/error.ts';
 import { encodeStatusDetails } from '../lib/status_details.ts';
-import { BackendError, type BackendErrorCode } from './backend.ts';
+import type { BackendErrorCode } from './backend.ts';
 
 type ApiErrorCode =
   // A request that no state of the chain could answer.
@@ -82,9 +82,14 @@ export interface WireRefusal {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Whether this is an error that clients may see: known by its code, so that the backend needs nothing of this room. */
+export function isFailure(thrown: unknown): thrown is CodedError<ErrorCode> {
+  return thrown instanceof CodedError && Object.hasOwn(STATUS_CODES, thrown.code);
+}
+
 /** Anything thrown as a failure; what is none of ours is a defect, of which clients learn nothing more. */
 export function failureOf(thrown: unknown): Failure {
-  if (thrown instanceof BackendError || thrown instanceof ApiError) return thrown;
+  if (isFailure(thrown)) return thrown;
   return new ApiError('INTERNAL', 'this member failed; its log says why', { cause: thrown });
 }
 

@@ -1,6 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { assert } from '../lib/assert.ts';
-import { wireRefusal } from './api_error.ts';
+import { isFailure, wireRefusal } from './api_error.ts';
 import { BackendError, type NodeBackend, type SubmitResult } from './backend.ts';
 import type { OpenCalls } from './calls.ts';
 import { invalid, type WaitLevel, waitField } from './request_fields.ts';
@@ -150,7 +150,7 @@ async function settled(
   try {
     return { ...result, state: await backend.committed(result.hash, signal) };
   } catch (thrown) {
-    if (thrown instanceof BackendError) return result;
+    if (isFailure(thrown)) return result;
     throw thrown;
   }
 }

@@ -3,15 +3,33 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { registerAccount } from './account.ts';
+import { registerBench } from './bench.ts';
+import { registerBlock } from './block.ts';
 import { registerCerts } from './certs.ts';
 import { registerConfig } from './config.ts';
+import { registerDemo } from './demo.ts';
 import { EXIT, exitCodeOf, failureText } from './exit_codes.ts';
 import { examples } from './help.ts';
 import { registerInit } from './init.ts';
+import { registerMember } from './member.ts';
+import { registerStatus } from './status.ts';
+import { registerSubmit } from './submit.ts';
+import { registerUp } from './up.ts';
+import { registerWorkload } from './workload.ts';
 
 /** Each command is one file that registers itself and imports what is heavy only when it runs. */
 const REGISTER: readonly ((program: Command) => void)[] = [
   registerInit,
+  registerUp,
+  registerMember,
+  registerStatus,
+  registerSubmit,
+  registerAccount,
+  registerBlock,
+  registerWorkload,
+  registerDemo,
+  registerBench,
   registerConfig,
   registerCerts,
 ];

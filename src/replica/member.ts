@@ -43,7 +43,10 @@ export class Member {
   readonly peers: Peers;
   readonly triePipeline: TriePipeline;
   readonly finality: Finality;
+  /** Last executed height. */
   readonly heights: HeightWatch;
+  /** Last height whose root is known here. */
+  readonly hashedHeights: HeightWatch;
   readonly readiness: ReadinessWatch;
   readonly #dependencies: MemberDependencies;
   readonly #producer: BlockProducer;
@@ -78,6 +81,7 @@ export class Member {
     this.#leadership = { role: 'follower', term: parts.wal.hardState.term, leader: undefined };
     this.finality = new Finality(chain);
     this.heights = new HeightWatch(head.executedHeight);
+    this.hashedHeights = new HeightWatch(parts.ledger.trieHeight);
     this.readiness = new ReadinessWatch((signal) => this.driver.linearize(signal));
     this.#roots = new RootAgreement({
       self: options.memberId,
@@ -111,6 +115,11 @@ export class Member {
 
   get leadership(): Leadership {
     return this.#leadership;
+  }
+
+  /** The newest root that this member has computed. */
+  get hashed(): { readonly height: Height; readonly root: Hash } | undefined {
+    return this.#recentRoots[0];
   }
 
   /** Hands leadership over if it has it, then stops everything in order. */
@@ -246,7 +255,8 @@ export class Member {
   }
 
   #propose(command: Command) {
-    const { term } = this.#leadership;
+    // The core's own term: what was announced here may be one event behind.
+    const { term } = this.driver.status();
     const { clusterId } = this.options.config;
     return this.driver.propose([encodeCommand({ clusterId, term, command })]);
   }
@@ -305,6 +315,7 @@ export class Member {
   #rootComputed(height: Height, root: Hash): void {
     this.#recentRoots = [{ height, root }, ...this.#recentRoots].slice(0, REPORTED_ROOTS_MAX);
     this.#judge(this.#roots.report(this.options.memberId, height, root));
+    this.hashedHeights.reached(height);
     this.peers.report();
     this.#producer.wake();
   }

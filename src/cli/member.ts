@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { CONFIG_DEFAULT } from './cluster_flags.ts';
+import { examples } from './help.ts';
+
+interface MemberFlags {
+  readonly config: string;
+  readonly id: number;
+  readonly exitWithParent?: boolean;
+}
+
+export function registerMember(program: Command): void {
+  program
+    .command('member')
+    .summary('run one member in the foreground')
+    .description(
+      'Runs one member of a cluster until SIGTERM or Ctrl-C: what systemd or a container runs. Its log goes to\n' +
+        'stdout as one JSON object a line. On SIGTERM a leader hands over first. Exit status 2 means that the\n' +
+        'configuration is wrong, 1 that the member could not start or had to stop.\n\n' +
+        'BLOCKRAFT_DATA, BLOCKRAFT_SECRETS and BLOCKRAFT_GENESIS replace paths of the cluster file,\n' +
+        'BLOCKRAFT_PEER_PORT, BLOCKRAFT_API_PORT and BLOCKRAFT_ADMIN_PORT the ports of this member.',
+    )
+    .requiredOption('--id <number>', 'which member of the cluster file this is', Number)
+    .option('--config <file>', 'cluster file', CONFIG_DEFAULT)
+    .option('--exit-with-parent', 'also stop when standard input closes')
+    .addHelpText(
+      'after',
+      examples([['blockraft member --config cluster/cluster.yaml --id 1', 'run member 1']]),
+    )
+    .action(async (flags: MemberFlags) => {
+      const { runMember } = await import('./run_member.ts');
+      await runMember({ ...flags, environment: process.env });
+    });
+}

@@ -1,0 +1,67 @@
+import type { TrieThread } from '../trie/trie_thread.ts';
+import { type Address, EMPTY_CODE_HASH, type Hash, type Height } from '../types/primitives.ts';
+import type { Chain } from './chain.ts';
+import type { Member } from './member.ts';
+import type { Answer } from './reads.ts';
+import { ReplicaError } from './replica_error.ts';
+
+/** The content of EIP-1186; proofs are the RLP of nodes from the root down. */
+export interface ProofAnswer {
+  readonly stateRoot: Hash;
+  /** The block whose header carries the root (height + 2), if it is applied here. */
+  readonly headerHeight: Height | undefined;
+  readonly nonce: bigint;
+  readonly balance: bigint;
+  readonly codeHash: Hash;
+  readonly storageRoot: Hash;
+  readonly accountProof: readonly Uint8Array[];
+  readonly storageProofs: readonly {
+    readonly slot: Hash;
+    readonly value: Uint8Array;
+    readonly proof: readonly Uint8Array[];
+  }[];
+}
+
+/** Blocks above a state whose header carries its root. */
+const ROOT_DISTANCE = 2;
+
+/** Merkle proofs from this member's trie, which is a moment behind its flat state. */
+export class Proofs {
+  readonly #trie: TrieThread;
+  readonly #chain: Chain;
+  readonly #member: Member;
+
+  constructor(dependencies: { trie: TrieThread; chain: Chain; member: Member }) {
+    this.#trie = dependencies.trie;
+    this.#chain = dependencies.chain;
+    this.#member = dependencies.member;
+  }
+
+  /** Waits until what is executed now is hashed, and proves an account and slots there, or their absence. */
+  async of(
+    address: Address,
+    slots: readonly Hash[],
+    signal: AbortSignal,
+  ): Promise<Answer<ProofAnswer>> {
+    await this.#member.hashedHeights.atLeast(this.#member.ledger.head.executedHeight, signal);
+    const proof = await this.#trie.prove(address, slots);
+    const stateRoot = await this.#chain.stateRoot(proof.height);
+    if (stateRoot === undefined)
+      throw new ReplicaError('STORE_DAMAGED', `the root after block ${proof.height} is not stored`);
+    const headerHeight = proof.height + ROOT_DISTANCE;
+    const isApplied = headerHeight <= this.#member.ledger.head.executedHeight;
+    return {
+      height: proof.height,
+      value: {
+        stateRoot,
+        headerHeight: isApplied ? headerHeight : undefined,
+        nonce: proof.nonce,
+        balance: proof.balance,
+        codeHash: proof.codeHash ?? EMPTY_CODE_HASH,
+        storageRoot: proof.storageRoot,
+        accountProof: proof.accountProof,
+        storageProofs: proof.storageProofs,
+      },
+    };
+  }
+}
