@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Config } from '../config/config.ts';
+import { isLoopbackHost } from '../config/host.ts';
 import { examples } from './help.ts';
 
 interface Flags {
@@ -79,8 +81,15 @@ export function registerInit(program: Command): void {
       console.log(`  validator      ${paths.validatorAddress}`);
       for (const { address } of devAccounts) console.log(`  dev account    ${address}`);
       for (const note of paths.notes) console.log(`note: ${note}`);
-      console.log(`next: npx blockraft up ${shown(join(flags.directory, 'cluster.yaml'))}`);
+      console.log(`next: ${nextCommand(config, shown(paths.clusterFile))}`);
     });
+}
+
+/** Members on this machine start together; others are each started on their own. */
+function nextCommand(config: Config, file: string): string {
+  return config.members.every(({ host }) => isLoopbackHost(host))
+    ? `npx blockraft up ${file}`
+    : `on each machine, with its id: npx blockraft member --config ${file} --id ${config.members[0]?.id}`;
 }
 
 /** Paths as the user would type them. */

@@ -68,7 +68,7 @@ export interface InitDependencies {
 }
 
 /** An account of `devAccountCount`; never for anything but tests. */
-export interface DevAccount {
+interface DevAccount {
   readonly address: string;
   /** 0x and 64 hex digits. */
   readonly privateKey: string;

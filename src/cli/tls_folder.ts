@@ -27,7 +27,7 @@ const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '::1'];
 const PEM_PATTERN = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g;
 
 /** The identities that a cluster has certificates for: its members, an operator and a client. */
-export function identitiesOf(config: Config): CertificateIdentity[] {
+function identitiesOf(config: Config): CertificateIdentity[] {
   const { clusterId } = config;
   return [
     ...config.members.map(

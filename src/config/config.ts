@@ -41,7 +41,7 @@ export interface MemberPorts {
   readonly admin: number;
 }
 
-export interface RaftConfig {
+interface RaftConfig {
   readonly tickMs: number;
   /** A multiple of the tick, at most a third of the election timeout. */
   readonly heartbeatMs: number;
@@ -55,17 +55,17 @@ export interface RaftConfig {
   readonly uncommittedBytesMax: number;
 }
 
-export interface WalConfig {
+interface WalConfig {
   readonly segmentBytes: number;
   readonly cacheBytesMax: number;
 }
 
-export interface BlocksConfig {
+interface BlocksConfig {
   /** Time between two blocks while there are transactions. */
   readonly intervalMs: number;
 }
 
-export interface MempoolConfig {
+interface MempoolConfig {
   readonly transactionsMax: number;
   readonly transactionsPerSenderMax: number;
   /** How far a nonce may be ahead of the sender's next one. */
@@ -76,7 +76,7 @@ export interface MempoolConfig {
   readonly lifetimeMs: number;
 }
 
-export interface AdmissionConfig {
+interface AdmissionConfig {
   /** Worker threads that recover senders; 0 recovers on the main thread. */
   readonly recoveryThreads: number;
   readonly batchTransactionsMax: number;
@@ -84,9 +84,9 @@ export interface AdmissionConfig {
   readonly batchDelayMsMax: number;
 }
 
-export type ApiSecurity = 'plaintext' | 'mutual-tls';
+type ApiSecurity = 'plaintext' | 'mutual-tls';
 
-export interface ApiConfig {
+interface ApiConfig {
   /** Plaintext only when every member is on a loopback address. */
   readonly security: ApiSecurity;
   readonly messageBytesMax: number;
@@ -95,9 +95,9 @@ export interface ApiConfig {
   readonly pageSizeMax: number;
 }
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
-export interface LoggingConfig {
+interface LoggingConfig {
   readonly level: LogLevel;
 }
 
