@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AssertionError } from '../../../src/lib/assert.ts';
 import { uint64Bytes, utf8 } from '../../../src/lib/bytes.ts';
@@ -11,7 +12,7 @@ import { Database } from '../../../src/storage/database.ts';
 import { prefixRange } from '../../../src/storage/keys.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
 
-const WRITER = join(import.meta.dirname, 'batch_writer.ts');
+const WRITER = fileURLToPath(new URL('./batch_writer.ts', import.meta.url));
 
 let folder: string;
 let directory: string;

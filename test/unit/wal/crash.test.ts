@@ -169,6 +169,32 @@ describe('power loss and kills at any operation', () => {
     }
   });
 
+  test('74: a name that a killed process left unsynced is synced before use', async () => {
+    const disk = new SimulatedFileSystem();
+    const wal = await openWal(disk, { segmentBytes: SEGMENT_BYTES });
+    disk.onOperation = (operation) => {
+      if (operation === 'syncDirectory') throw new SystemError('EIO');
+    };
+    let acknowledged = 0;
+    const fill = async (): Promise<void> => {
+      for (;;) {
+        await wal.append({ entries: [entry(acknowledged + 1, 1)] });
+        acknowledged += 1;
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'WAL_FAILED' });
+    disk.onOperation = () => undefined;
+    disk.kill();
+    const next = await openWal(disk, { segmentBytes: SEGMENT_BYTES });
+    await next.append({ entries: [entry(acknowledged + 1, 2)] });
+    disk.crash(() => false, 0);
+    const last = await openWal(disk, { segmentBytes: SEGMENT_BYTES });
+    expect(allEntries(last)).toEqual([
+      ...entryRange(1, acknowledged, 1),
+      entry(acknowledged + 1, 2),
+    ]);
+  });
+
   test('80: an old suffix does not come back after a crash in the write that replaces it', async () => {
     const random = seededRandom(80);
     for (let round = 0; round < 200; round += 1) {

@@ -8,7 +8,7 @@ export const DIRECTORY = '/log';
 export const FIRST_SEGMENT = `${DIRECTORY}/0000000001.wal`;
 export const IDENTITY = { clusterId: 'cluster-a', memberId: 2 };
 
-export const silentLogger: Logger = {
+const silentLogger: Logger = {
   debug: () => {},
   info: () => {},
   warn: () => {},
