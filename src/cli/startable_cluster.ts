@@ -45,6 +45,8 @@ export async function startableCluster(
     {
       directory: join(options.folder, 'cluster'),
       template: options.template,
+      // Fresh state, wherever the template keeps its own.
+      data: 'data',
       devAccountCount: 1,
       ports: (id) => {
         const place = placeOf.get(id) ?? placeOf.size;
