@@ -36,7 +36,8 @@ export interface ApiLimits extends SubmissionLimits, SubscriptionLimits {
   readonly pageSizeMax: number;
 }
 
-export const API_LIMITS: ApiLimits = {
+/** What holds unless the options say otherwise. */
+const LIMITS_DEFAULT: ApiLimits = {
   messageBytesMax: 4 * 1024 * 1024,
   streamsMax: 1024,
   pageSizeMax: 1000,
@@ -50,7 +51,7 @@ export interface ApiServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** With mutual TLS any certificate of the cluster's CA is let in. */
   readonly security: ServerSecurity;
-  /** Those left out are as in API_LIMITS. */
+  /** Those left out have their defaults. */
   readonly limits: Partial<ApiLimits>;
 }
 
@@ -65,7 +66,7 @@ export class ApiServer {
     dependencies: { backend: NodeBackend; logger: Logger; clock: Clock },
   ) {
     const { backend, logger, clock } = dependencies;
-    const limits = { ...API_LIMITS, ...options.limits };
+    const limits = { ...LIMITS_DEFAULT, ...options.limits };
     const calls = new OpenCalls(limits, { logger });
     this.#backend = backend;
     this.#listener = new GrpcListener(

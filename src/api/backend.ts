@@ -74,7 +74,7 @@ export interface Answer<T> {
 }
 
 /** Every state but pending stays. */
-export type FinalState = Exclude<TransactionState, { readonly state: 'pending' }>;
+type FinalState = Exclude<TransactionState, { readonly state: 'pending' }>;
 
 /** Durable, or refused with the reason. */
 export type SubmitResult =
@@ -245,7 +245,7 @@ export interface BlockLogs {
   }[];
 }
 
-export type MemberRole = 'follower' | 'candidate' | 'leader';
+type MemberRole = 'follower' | 'candidate' | 'leader';
 
 export interface NodeStatus {
   readonly clusterId: string;
@@ -272,7 +272,7 @@ export interface NodeStatus {
   readonly version: string;
 }
 
-export interface MemberStatus {
+interface MemberStatus {
   readonly id: MemberId;
   readonly host: string;
   readonly apiPort: number;

@@ -86,7 +86,7 @@ export class GrpcListener {
   /** Listens; resolves with the port. Rejects with a ListenerError, and then nothing is left open. */
   async start(): Promise<number> {
     const { host, port } = this.#options.listen;
-    const credentials = this.#serverCredentials();
+    const credentials = await this.#serverCredentials();
     const address = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
     const bound = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(address, credentials, (error, boundPort) => {
@@ -101,10 +101,10 @@ export class GrpcListener {
           );
       });
     }).catch((thrown) => {
+      this.#credentials?.stop();
       this.#server.forceShutdown();
       throw thrown;
     });
-    this.#credentials?.start();
     this.#logger.info({ service: this.#service.name, host, port: bound }, 'api.listening');
     return bound;
   }
@@ -149,7 +149,7 @@ export class GrpcListener {
     );
   }
 
-  #serverCredentials(): ServerCredentials {
+  async #serverCredentials(): Promise<ServerCredentials> {
     const { security, listen } = this.#options;
     if (security.kind === 'plaintext') {
       if (isLoopback(listen.host)) return ServerCredentials.createInsecure();
@@ -160,7 +160,7 @@ export class GrpcListener {
       );
     }
     try {
-      this.#credentials = new ReloadingCredentials(security, {
+      this.#credentials = await ReloadingCredentials.open(security, {
         clock: this.#clock,
         logger: this.#logger,
       });

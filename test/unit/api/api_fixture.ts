@@ -14,7 +14,7 @@ import { protoPath as healthProtoPath } from 'grpc-health-check';
 import { onTestFinished } from 'vitest';
 import { type ApiLimits, ApiServer } from '../../../src/api/api_server.ts';
 import { LOADER_OPTIONS, loadAdminProto, loadNodeProto } from '../../../src/api/proto.ts';
-import { type Logger, systemClock } from '../../../src/lib/environment.ts';
+import { type Clock, type Logger, systemClock } from '../../../src/lib/environment.ts';
 import { decodeStatusDetails, type StatusDetails } from '../../../src/lib/status_details.ts';
 import { MemoryBackend } from './memory_backend.ts';
 
@@ -32,7 +32,9 @@ export class RecordingLogger implements Logger {
 }
 
 /** A running plaintext server on a free loopback port, stopped when the test is over. */
-export async function startApi(options: { limits?: Partial<ApiLimits> } = {}): Promise<{
+export async function startApi(
+  options: { limits?: Partial<ApiLimits>; clock?: Clock } = {},
+): Promise<{
   backend: MemoryBackend;
   logger: RecordingLogger;
   server: ApiServer;
@@ -47,7 +49,7 @@ export async function startApi(options: { limits?: Partial<ApiLimits> } = {}): P
       security: { kind: 'plaintext' },
       limits: options.limits ?? {},
     },
-    { backend, logger, clock: systemClock },
+    { backend, logger, clock: options.clock ?? systemClock },
   );
   const port = await server.start();
   onTestFinished(() => server.stop());

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
+import { type Clock, systemClock } from '../../../src/lib/environment.ts';
 import {
   failure,
   type Message,
@@ -59,7 +60,17 @@ describe('SubscribeBlocks', () => {
   });
 
   test('a subscriber that does not read is ended and told from where to go on', async () => {
-    const { backend, client } = await startApi({ limits: { subscriberStallMsMax: 50 } });
+    const subscriberStallMsMax = 12_345;
+    const stallTimers = new Set<() => void>();
+    const clock: Clock = {
+      ...systemClock,
+      schedule: (delayMs, callback) => {
+        if (delayMs !== subscriberStallMsMax) return systemClock.schedule(delayMs, callback);
+        stallTimers.add(callback);
+        return () => stallTimers.delete(callback);
+      },
+    };
+    const { backend, client } = await startApi({ limits: { subscriberStallMsMax }, clock });
     backend.transactionBytes = 1024 * 1024;
     backend.apply(300);
     let reads = 0;
@@ -78,6 +89,8 @@ describe('SubscribeBlocks', () => {
     await unchanging(() => reads);
     const readsWhileStalled = reads;
     expect(readsWhileStalled).toBeLessThan(40);
+    expect(stallTimers.size).toBe(1);
+    for (const callback of stallTimers) callback();
     let last = 0;
     stream.on('data', ({ block }: Message) => {
       last = block.header.height;
