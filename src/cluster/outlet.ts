@@ -61,10 +61,12 @@ export class Outlet {
     call.on('drain', () => this.#writer.drained());
     call.on('data', (frame) => this.#receive(frame));
     call.on('end', () => this.close(new ClusterError('DISCONNECTED', 'ended by the peer')));
-    call.on('cancelled', () =>
-      this.close(new ClusterError('DISCONNECTED', 'the connection to the peer broke')),
-    );
-    if (call.cancelled) this.close(new ClusterError('DISCONNECTED', 'the connection broke early'));
+    const broken = (): void =>
+      this.close(new ClusterError('DISCONNECTED', 'the connection to the peer broke'));
+    call.on('cancelled', broken);
+    // HTTP/2 does not tell of a reset while it waits to write; the socket does.
+    this.#socket.once('close', broken);
+    if (call.cancelled || this.#socket.destroyed) broken();
   }
 
   /** False when the queue has no room or the connection is gone. */

@@ -111,6 +111,7 @@ export interface MemberOptions {
   readonly clusterId?: string;
   readonly genesisHash?: Uint8Array;
   readonly tls?: TlsFiles;
+  readonly listenPort?: number;
 }
 
 /** A cluster's addresses and certificates in a temporary folder; `close` leaves nothing behind. */
@@ -185,7 +186,7 @@ export class Fixture {
         self: id,
         clusterId: options.clusterId ?? CLUSTER_ID,
         genesisHash: options.genesisHash ?? GENESIS_HASH,
-        listen: { host: '127.0.0.1', port: 0 },
+        listen: { host: '127.0.0.1', port: options.listenPort ?? 0 },
         peers: peers.map(([other, relay]) => ({ id: other, host: '127.0.0.1', port: relay.port })),
         tls: options.tls ?? this.files(`member-${id}`),
         limits: { ...PATIENT, ...options.limits },
