@@ -27,7 +27,9 @@ function findings(among: readonly string[], pattern: RegExp): string[] {
   return among.flatMap((file) =>
     read(file)
       .split('\n')
-      .flatMap((line, index) => (pattern.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])),
+      .flatMap((line, index) =>
+        pattern.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [],
+      ),
   );
 }
 
@@ -81,9 +83,12 @@ describe('tidy', () => {
   });
 
   it('never retries a test', () => {
-    expect(findings(sources.filter((file) => file.endsWith('.test.ts')), /\bretry:\s*[1-9]/)).toEqual(
-      [],
-    );
+    expect(
+      findings(
+        sources.filter((file) => file.endsWith('.test.ts')),
+        /\bretry:\s*[1-9]/,
+      ),
+    ).toEqual([]);
   });
 
   it('speaks of no machine and of no package host', () => {
@@ -95,7 +100,12 @@ describe('tidy', () => {
   it('ends every text file with one newline and no line with blanks', () => {
     const ragged = textFiles.filter((file) => !/[^\n]\n$/.test(read(file)));
     expect(ragged).toEqual([]);
-    expect(findings(textFiles.filter((file) => !file.endsWith('.md')), /[ \t]$/)).toEqual([]);
+    expect(
+      findings(
+        textFiles.filter((file) => !file.endsWith('.md')),
+        /[ \t]$/,
+      ),
+    ).toEqual([]);
   });
 
   it('justifies every dependency in docs/adr', () => {

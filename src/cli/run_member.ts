@@ -4,7 +4,6 @@ import { pino } from 'pino';
 import packageJson from '../../package.json' with { type: 'json' };
 import { AdminServer } from '../api/admin_server.ts';
 import { ApiServer } from '../api/api_server.ts';
-import { publicKey } from '../crypto/bls.ts';
 import {
   type Config,
   type Environment,
@@ -13,6 +12,7 @@ import {
   validatorKeyFile,
 } from '../config/config.ts';
 import { loadCluster } from '../config/load_cluster.ts';
+import { publicKey } from '../crypto/bls.ts';
 import { bytesEqual, fromHex } from '../lib/bytes.ts';
 import { type Logger, systemClock } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';

@@ -50,6 +50,8 @@ export const FENCE_KEY = concatBytes(META, utf8('fence'));
 
 /** Drawn once for this data folder; peers know the member by it. */
 export const FOLDER_ID_KEY = concatBytes(META, utf8('folder'));
+/** Present once the log beside this database was made: from then on a missing log is a lost one. */
+export const LOG_MADE_KEY = concatBytes(META, utf8('log'));
 /** The data folder that a peer came with first. */
 export const peerFolderKey = (member: number): Uint8Array =>
   concatBytes(META, utf8('peer'), uint64Bytes(member));

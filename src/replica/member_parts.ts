@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MemberTransport } from '../cluster/member_transport.ts';
 import { type Config, memberOf, tlsFiles } from '../config/config.ts';
@@ -7,13 +8,14 @@ import { toPrefixedHex } from '../lib/bytes.ts';
 import type { Clock, Logger, Random } from '../lib/environment.ts';
 import { createOrVerifyDataFolder } from '../storage/data_folder.ts';
 import { Database } from '../storage/database.ts';
+import { WriteBatch } from '../storage/write_batch.ts';
 import { TrieThread } from '../trie/trie_thread.ts';
 import type { MemberId } from '../types/entry.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { nodeFileSystem } from '../wal/node_file_system.ts';
 import { Wal } from '../wal/wal.ts';
 import { FlatState } from './flat_state.ts';
-import { trieNodeKey } from './keys.ts';
+import { LOG_MADE_KEY, trieNodeKey } from './keys.ts';
 import { FOLDER_ID_BYTES } from './member_message.ts';
 import { genesisState, type OpenedLedger, openLedger } from './open_ledger.ts';
 import { PeerRegistry } from './peer_registry.ts';
@@ -54,6 +56,8 @@ export interface MemberParts {
 /** Memory of the executor for state kept between blocks. */
 const EXECUTOR_CACHE_BYTES_MAX = 128 * 1024 * 1024;
 const EXECUTOR_REQUESTS_MAX = 1024;
+/** Trie nodes kept in memory; a full branch takes about 3 KiB. */
+const TRIE_CACHE_NODES_MAX = 65_536;
 /** Transactions that may wait for their senders to be recovered. */
 const RECOVERY_QUEUE_MAX = 65_536;
 
@@ -104,10 +108,7 @@ async function openStores(
     },
     database,
   );
-  const wal = await Wal.open(
-    { directory: join(dataFolder, 'log'), identity: { clusterId, memberId }, ...config.wal },
-    { fileSystem: nodeFileSystem, logger },
-  );
+  const wal = await openLog({ dataFolder, clusterId, memberId, config, logger }, database);
   closers.push(() => wal.close());
   checkLogReaches(wal, ledger);
   const registry = await PeerRegistry.load(
@@ -119,6 +120,40 @@ async function openStores(
     async (height) => (await ledger.chain.block(height))?.blockId,
   );
   return { genesisHash, database, wal, ledger, registry, flatState };
+}
+
+/** Opens the log, or makes it once: a member without the votes that it gave must not vote again. */
+async function openLog(
+  options: {
+    dataFolder: string;
+    clusterId: string;
+    memberId: MemberId;
+    config: Config;
+    logger: Logger;
+  },
+  database: Database,
+): Promise<Wal> {
+  const { clusterId, memberId, config, logger } = options;
+  const directory = join(options.dataFolder, 'log');
+  const wasMade = (await database.get(LOG_MADE_KEY)) !== undefined;
+  const files = await readdir(directory).catch(() => []);
+  if (wasMade && files.length === 0)
+    throw new ReplicaError(
+      'STORE_DAMAGED',
+      `the log in ${directory} is gone, and with it the votes of this member: restore the whole data folder, ` +
+        'or remove this member and add a new one under a new id',
+      { fields: { path: directory } },
+    );
+  const wal = await Wal.open(
+    { directory, identity: { clusterId, memberId }, ...config.wal },
+    { fileSystem: nodeFileSystem, logger },
+  );
+  if (wasMade) return wal;
+  const batch = new WriteBatch();
+  batch.put(LOG_MADE_KEY, Uint8Array.of(1));
+  await database.write(batch);
+  await database.flush();
+  return wal;
 }
 
 /** A log that ends below what was applied, or differs there, has lost entries that were acknowledged. */
@@ -146,7 +181,11 @@ async function startThreads(
 ) {
   const { clock, random, logger, database, ledger, flatState, genesisHash } = parts;
   const trie = new TrieThread(
-    { height: ledger.trieHeight, root: ledger.trieRoot },
+    {
+      height: ledger.trieHeight,
+      root: ledger.trieRoot,
+      cacheNodesMax: TRIE_CACHE_NODES_MAX,
+    },
     { nodes: { getMany: (keys) => database.getMany(keys.map(trieNodeKey)) }, logger },
   );
   closers.push(() => trie.stop());

@@ -8,8 +8,8 @@ import type { FinalState } from './finality.ts';
 import { decodeSubmission, encodeSubmitResults } from './forwarding.ts';
 import type { Member } from './member.ts';
 import { type ProofAnswer, Proofs } from './proofs.ts';
-import { type Answer, type BlockSelector, Reads } from './reads.ts';
 import type { Readiness } from './readiness.ts';
+import { type Answer, type BlockSelector, Reads } from './reads.ts';
 import { ReplicaError } from './replica_error.ts';
 import type { SubmitResult } from './submission.ts';
 import { SubmitRouter } from './submit_router.ts';
@@ -45,7 +45,7 @@ export class MemberService {
       { genesis: member.options.genesis },
       { executor, ledger: member.ledger },
     );
-    this.#proofs = new Proofs({ trie, chain, member });
+    this.#proofs = new Proofs({ trie, member });
     this.#router = new SubmitRouter({
       leader: () => member.leadership.leader,
       self: member.options.memberId,

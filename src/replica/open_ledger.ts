@@ -7,7 +7,7 @@ import { WriteBatch } from '../storage/write_batch.ts';
 import { StateTrie } from '../trie/state_trie.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { decodeAccount } from '../types/outcome.ts';
-import type { Hash, Height } from '../types/primitives.ts';
+import { EMPTY_TRIE_ROOT, type Hash, type Height } from '../types/primitives.ts';
 import { Chain } from './chain.ts';
 import { genesisBlock } from './genesis_block.ts';
 import {
@@ -47,8 +47,11 @@ export interface GenesisState {
 
 /** Computes block 0 from the genesis; its id is the identity of the chain. */
 export async function genesisState(genesis: Genesis): Promise<GenesisState> {
-  const trie = new StateTrie({}, { nodes: { getMany: async (keys) => keys.map(() => undefined) } });
-  const { root, writes } = await trie.apply(genesisDelta(genesis));
+  const trie = new StateTrie(
+    { height: -1, root: EMPTY_TRIE_ROOT, cacheNodesMax: Number.MAX_SAFE_INTEGER },
+    { reader: { getMany: async (keys) => keys.map(() => undefined) } },
+  );
+  const { root, writes } = await trie.apply(0, genesisDelta(genesis));
   return { block: genesisBlock(genesis, root), trieWrites: writes };
 }
 

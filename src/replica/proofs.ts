@@ -1,9 +1,7 @@
 import type { TrieThread } from '../trie/trie_thread.ts';
 import { type Address, EMPTY_CODE_HASH, type Hash, type Height } from '../types/primitives.ts';
-import type { Chain } from './chain.ts';
 import type { Member } from './member.ts';
 import type { Answer } from './reads.ts';
-import { ReplicaError } from './replica_error.ts';
 
 /** The content of EIP-1186; proofs are the RLP of nodes from the root down. */
 export interface ProofAnswer {
@@ -28,12 +26,10 @@ const ROOT_DISTANCE = 2;
 /** Merkle proofs from this member's trie, which is a moment behind its flat state. */
 export class Proofs {
   readonly #trie: TrieThread;
-  readonly #chain: Chain;
   readonly #member: Member;
 
-  constructor(dependencies: { trie: TrieThread; chain: Chain; member: Member }) {
+  constructor(dependencies: { trie: TrieThread; member: Member }) {
     this.#trie = dependencies.trie;
-    this.#chain = dependencies.chain;
     this.#member = dependencies.member;
   }
 
@@ -45,20 +41,17 @@ export class Proofs {
   ): Promise<Answer<ProofAnswer>> {
     await this.#member.hashedHeights.atLeast(this.#member.ledger.head.executedHeight, signal);
     const proof = await this.#trie.prove(address, slots);
-    const stateRoot = await this.#chain.stateRoot(proof.height);
-    if (stateRoot === undefined)
-      throw new ReplicaError('STORE_DAMAGED', `the root after block ${proof.height} is not stored`);
     const headerHeight = proof.height + ROOT_DISTANCE;
     const isApplied = headerHeight <= this.#member.ledger.head.executedHeight;
     return {
       height: proof.height,
       value: {
-        stateRoot,
+        stateRoot: proof.root,
         headerHeight: isApplied ? headerHeight : undefined,
-        nonce: proof.nonce,
-        balance: proof.balance,
-        codeHash: proof.codeHash ?? EMPTY_CODE_HASH,
-        storageRoot: proof.storageRoot,
+        nonce: proof.account?.nonce ?? 0n,
+        balance: proof.account?.balance ?? 0n,
+        codeHash: proof.account?.codeHash ?? EMPTY_CODE_HASH,
+        storageRoot: proof.storageHash,
         accountProof: proof.accountProof,
         storageProofs: proof.storageProofs,
       },
