@@ -39,10 +39,6 @@ export class SendQueue {
     this.#bytesMax = bytesMax;
   }
 
-  get isEmpty(): boolean {
-    return this.#first === this.#waiting.length;
-  }
-
   /** False when the queue has no room. */
   offer(waiting: Waiting): boolean {
     const costBytes = costOf(waiting.payload);
