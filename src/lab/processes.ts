@@ -55,7 +55,6 @@ export class ClusterProcesses {
   constructor(options: ClusterProcessesOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
-    process.once('exit', this.#killAtExit);
   }
 
   get members(): readonly MemberEndpoint[] {
@@ -74,6 +73,7 @@ export class ClusterProcesses {
   /** Starts a member that does not run; `waitReady` tells when it serves. */
   start(id: number): void {
     if (this.#running.has(id)) return;
+    if (this.#running.size === 0) process.on('exit', this.#killAtExit);
     const child = spawnMember({
       configFile: this.#options.configFile,
       id,
@@ -83,7 +83,8 @@ export class ClusterProcesses {
     });
     const exited = new Promise<void>((resolve) => {
       const ended = (): void => {
-        if (this.#running.get(id)?.child === child) this.#running.delete(id);
+        this.#running.delete(id);
+        if (this.#running.size === 0) process.off('exit', this.#killAtExit);
         resolve();
       };
       child.once('exit', ended);
@@ -143,7 +144,6 @@ export class ClusterProcesses {
     });
     await Promise.all(running.map(({ exited }) => exited));
     cancel();
-    process.off('exit', this.#killAtExit);
   }
 
   /** The last lines that a member wrote; empty when there are none. */

@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type StartableCluster, startableCluster } from '../../src/cli/startable_cluster.ts';
+import { NodeClient } from '../../src/lab/client.ts';
+import { ClusterWatch, leaderOf, type MemberView } from '../../src/lab/cluster_watch.ts';
+import { systemClock } from '../../src/lib/environment.ts';
+
+/** A cluster of real processes with fresh state, for the tests of one file. */
+export interface TestCluster extends StartableCluster {
+  readonly folder: string;
+  /** Asks any member. */
+  readonly client: NodeClient;
+  readonly watch: ClusterWatch;
+  readonly addresses: readonly string[];
+  /** A client of one member alone. */
+  clientOf(id: number): NodeClient;
+  /** Waits for a member that says it leads and that a majority knows. */
+  leader(): Promise<MemberView>;
+  /** Ends all processes and removes the folder. */
+  stop(): Promise<void>;
+}
+
+const NEVER = new AbortController().signal;
+
+/** Writes a cluster; `started` also waits until all members serve. */
+export async function testCluster(
+  template: string,
+  options: { readonly started: boolean } = { started: true },
+): Promise<TestCluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'blockraft-e2e-'));
+  const cluster = await startableCluster({ folder, template }, { clock: systemClock, randomBytes });
+  const { processes, credentials } = cluster;
+  const addresses = processes.members.map(({ address }) => address);
+  const clients: NodeClient[] = [];
+  const open = (chosen: readonly string[]): NodeClient => {
+    const client = new NodeClient({ addresses: chosen, credentials }, systemClock);
+    clients.push(client);
+    return client;
+  };
+  const watch = new ClusterWatch(processes.members, { credentials, clock: systemClock });
+  const stop = async (): Promise<void> => {
+    for (const client of clients) client.close();
+    watch.close();
+    await processes.stopAll();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    if (options.started) {
+      processes.startAll();
+      await processes.waitReady();
+    }
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+  return {
+    ...cluster,
+    folder,
+    addresses,
+    client: open(addresses),
+    watch,
+    stop,
+    clientOf: (id) => open(processes.members.filter((m) => m.id === id).map((m) => m.address)),
+    leader: async () => {
+      const members = await watch.until(
+        (seen) =>
+          leaderOf(seen) !== undefined &&
+          seen.filter(({ status }) => status?.leaderId === leaderOf(seen)?.id).length * 2 >
+            seen.length,
+        NEVER,
+      );
+      return leaderOf(members) as MemberView;
+    },
+  };
+}
+
+export function sleep(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}
