@@ -1,12 +1,9 @@
 import { assert } from '../lib/assert.ts';
-import { encodeOutcome } from '../types/outcome.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 import type { BlockContext } from './block_context.ts';
 import type { CallRequest, CallResult, GasEstimate } from './call.ts';
 import { asExecutionError, ExecutionError } from './execution_error.ts';
-import { ExecutionSession } from './execution_session.ts';
 import type { BlockRequest } from './executor.ts';
-import type { StateReader } from './state_reader.ts';
 
 /** Times that a call is tried when the state moves under it. */
 const CALL_ATTEMPTS_MAX = 3;
@@ -190,40 +187,6 @@ export class ExecutionQueue implements BlockExecutor {
     this.#movedTo = undefined;
     this.#next();
   }
-}
-
-/** Executes on the caller's own thread. */
-export class InlineExecutor extends ExecutionQueue {
-  constructor(
-    options: { cacheBytesMax: number; requestsMax: number },
-    dependencies: { state: StateReader },
-  ) {
-    const session = new ExecutionSession(options, { reader: dependencies.state });
-    super(options, { backend: inlineBackend(session) });
-  }
-}
-
-/** Executes a block in a session and sums up its outcome. */
-export async function executeInSession(
-  session: ExecutionSession,
-  request: BlockRequest,
-): Promise<ExecutedBlock> {
-  const outcome = await session.executeBlock(request);
-  const { height, blockId, gasUsed, receiptsRoot, logsBloom } = outcome;
-  const encodedOutcome = encodeOutcome(outcome);
-  return { height, blockId, gasUsed, receiptsRoot, logsBloom, encodedOutcome };
-}
-
-function inlineBackend(session: ExecutionSession): Backend {
-  return {
-    start: async () => {},
-    stop: async () => {},
-    executeBlock: (request) => executeInSession(session, request),
-    call: (request, context) => session.call(request, context),
-    estimateGas: (request, context) => session.estimateGas(request, context),
-    applied: (height, blockId) => session.applied(height, blockId),
-    reset: (height) => session.reset(height),
-  };
 }
 
 function stopped(): ExecutionError {

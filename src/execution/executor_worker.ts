@@ -1,6 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../lib/assert.ts';
-import { executeInSession } from './block_executor.ts';
 import { asExecutionError, ExecutionError } from './execution_error.ts';
 import { ExecutionSession } from './execution_session.ts';
 import type {
@@ -12,6 +11,7 @@ import type {
   WorkerOptions,
   WorkerRequest,
 } from './executor_messages.ts';
+import { executeInSession } from './inline_executor.ts';
 import {
   packAddresses,
   packSlotKeys,

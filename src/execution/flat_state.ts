@@ -34,6 +34,9 @@ const NO_CODE = new Uint8Array(0);
 /** Estimated bytes on the heap of one cached cell with its key. */
 const ACCOUNT_CELL_BYTES = 400;
 const SLOT_CELL_BYTES = 400;
+/** The analysis of code for jumps lives as long as the code and is much larger. */
+const CODE_CELL_BYTES = 200;
+const BYTES_PER_CODE_BYTE = 20;
 
 /**
  * State as flat cells over a reader: values are fetched once, changed in place and noted in an undo
@@ -58,7 +61,7 @@ export class FlatState {
     const weightMax = options.cacheBytesMax / 3;
     this.#accounts = new GenerationMap({ weightMax, weightOf: () => ACCOUNT_CELL_BYTES });
     this.#slots = new GenerationMap({ weightMax, weightOf: () => SLOT_CELL_BYTES });
-    this.#codes = new GenerationMap({ weightMax, weightOf: (code) => code.length + 200 });
+    this.#codes = new GenerationMap({ weightMax, weightOf: codeWeight });
   }
 
   /** Reads from elsewhere from now on; what is cached must be forgotten or equal there. */
@@ -340,6 +343,10 @@ export class FlatState {
     assert(cell !== undefined, 'a value that was fetched must be cached');
     return cell;
   }
+}
+
+function codeWeight(code: Uint8Array): number {
+  return CODE_CELL_BYTES + code.length * BYTES_PER_CODE_BYTE;
 }
 
 /** The bytes as a string of one character each: the fastest key for a map. */

@@ -11,7 +11,11 @@ import type { BlockContext } from './block_context.ts';
 import { EvmState } from './evm_state.ts';
 import { forkAt } from './fees.ts';
 import type { FlatState } from './flat_state.ts';
+import { installInterpreterLoop } from './interpreter_loop.ts';
 import { verifyKzgProof } from './kzg.ts';
+
+// Once for each thread, before any EVM runs.
+await installInterpreterLoop();
 
 /** The EVM under one rule set, over a state that is exchanged between uses. */
 export class Rules {

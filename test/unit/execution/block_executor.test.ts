@@ -1,11 +1,8 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
-import {
-  type BlockExecutor,
-  type ExecutedBlock,
-  InlineExecutor,
-} from '../../../src/execution/block_executor.ts';
+import type { BlockExecutor, ExecutedBlock } from '../../../src/execution/block_executor.ts';
 import { ExecutorThread, openExecutorWorker } from '../../../src/execution/executor_thread.ts';
+import { InlineExecutor } from '../../../src/execution/inline_executor.ts';
 import type { StateReader } from '../../../src/execution/state_reader.ts';
 import { bytesToBigInt } from '../../../src/lib/bytes.ts';
 import type { Logger } from '../../../src/lib/environment.ts';
