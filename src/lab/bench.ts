@@ -66,7 +66,7 @@ export async function bench(
     const load = new Load(measured, loadOptions(run), clock);
     const startedAtMs = clock.monotonicMs();
     await load.run();
-    await watch.until(isDrained, signal);
+    await watch.until('everything in blocks', isDrained, signal);
     const seconds = (clock.monotonicMs() - startedAtMs) / 1000;
     const failoversMs: number[] = [];
     for (let kill = 0; kill < kills; kill += 1) {
@@ -110,14 +110,16 @@ async function killLeaderUnder(
   running.catch(() => undefined);
   while (load.acknowledgedCount < transactions.length * KILL_AT_SHARE && !isDone)
     await pause(clock, POLL_INTERVAL_MS);
-  const leader = leaderOf(await watch.until((members) => leaderOf(members) !== undefined, signal));
+  const leader = leaderOf(
+    await watch.until('a leader', (members) => leaderOf(members) !== undefined, signal),
+  );
   const killedId = leader?.id ?? 0;
   const killedAtMs = clock.monotonicMs();
   await processes.kill(killedId, 'SIGKILL');
   await running;
   processes.start(killedId);
   await processes.waitReady();
-  await watch.until(isDrained, signal);
+  await watch.until('everything in blocks', isDrained, signal);
   const interruption = interruptionBy(killedAtMs, load.acknowledgementTimesMs);
   return interruption?.recoveredMs ?? Number.POSITIVE_INFINITY;
 }

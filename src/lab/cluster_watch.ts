@@ -1,11 +1,13 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Clock } from '../lib/environment.ts';
 import { pause } from './client.ts';
+import { ClientError } from './client_error.ts';
 import { MemberConnection, type StatusMessage } from './node_service.ts';
 import type { MemberEndpoint } from './processes.ts';
 
 const STATUS_MS_MAX = 500;
 const POLL_INTERVAL_MS = 20;
+const WAIT_MS_MAX = 120_000;
 
 /** What each member says of itself; undefined for one that did not answer. Ascending by id, as given. */
 export interface MemberView extends MemberEndpoint {
@@ -38,15 +40,22 @@ export class ClusterWatch {
     );
   }
 
-  /** Looks until what is seen will do. Rejects when the signal aborts. */
+  /**
+   * Looks until what is seen will do. Rejects with UNREACHABLE after two minutes, and when the signal aborts.
+   * @param what is waited for, for the error
+   */
   async until(
+    what: string,
     isEnough: (members: readonly MemberView[]) => boolean,
-    signal: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<MemberView[]> {
+    const giveUpAtMs = this.#clock.monotonicMs() + WAIT_MS_MAX;
     for (;;) {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       const members = await this.look();
       if (isEnough(members)) return members;
+      if (this.#clock.monotonicMs() > giveUpAtMs)
+        throw new ClientError('UNREACHABLE', `${what}: not within ${WAIT_MS_MAX} ms`);
       await pause(this.#clock, POLL_INTERVAL_MS);
     }
   }

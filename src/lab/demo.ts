@@ -149,7 +149,7 @@ export class Demo {
     await this.#killAndRestart(load, () => isDone);
     await running;
     this.#enter('draining');
-    await this.#watch.until(isDrained, signal);
+    await this.#watch.until('everything in blocks', isDrained, signal);
     const drainedAtMs = clock.monotonicMs();
     this.#enter('catching-up');
     await processes.waitReady();
@@ -183,7 +183,11 @@ export class Demo {
     };
     if (victim === 'none') return;
     await reached(KILL_AT_SHARE);
-    const members = await this.#watch.until((seen) => leaderOf(seen) !== undefined, signal);
+    const members = await this.#watch.until(
+      'a leader',
+      (seen) => leaderOf(seen) !== undefined,
+      signal,
+    );
     const leaderId = leaderOf(members)?.id;
     const chosen = members.find(({ id }) => (id === leaderId) === (victim === 'leader'));
     if (chosen === undefined) return;

@@ -97,9 +97,8 @@ describe('up', () => {
     const made = await testCluster('local-3', { started: false });
     onTestFinished(() => made.stop());
     const up = startCli(['up', made.configFile], { HOME: folder });
-    const statuses = await made.watch.until(
-      (members) => members.every(({ status }) => status?.ready === true),
-      new AbortController().signal,
+    const statuses = await made.watch.until('the state that the test waits for', (members) =>
+      members.every(({ status }) => status?.ready === true),
     );
     up.child.kill('SIGINT');
     const { code, stdout } = await up.ended;
@@ -112,14 +111,13 @@ describe('up', () => {
     const made = await testCluster('local-3', { started: false });
     onTestFinished(() => made.stop());
     const up = startCli(['up', made.configFile]);
-    const members = await made.watch.until(
-      (seen) => seen.every(({ status }) => status?.ready === true),
-      new AbortController().signal,
+    const members = await made.watch.until('the state that the test waits for', (seen) =>
+      seen.every(({ status }) => status?.ready === true),
     );
     process.kill(members[0]!.status!.pid, 'SIGKILL');
     await made.watch.until(
+      'the state that the test waits for',
       (seen) => seen[0]?.status === undefined && seen[1]?.status?.ready === true,
-      new AbortController().signal,
     );
     up.child.kill('SIGTERM');
     const { code, stderr } = await up.ended;
@@ -141,7 +139,7 @@ test('members end when whoever started them is gone', async () => {
   const exited = new Promise((resolve) => child.once('exit', resolve));
   child.stdout?.resume();
   child.stderr?.resume();
-  await made.watch.until(([only]) => only?.status?.ready === true, new AbortController().signal);
+  await made.watch.until('ready', ([only]) => only?.status?.ready === true);
   child.stdin?.end();
   expect(await exited).toBe(0);
 });

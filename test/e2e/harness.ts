@@ -22,8 +22,6 @@ export interface TestCluster extends StartableCluster {
   stop(): Promise<void>;
 }
 
-const NEVER = new AbortController().signal;
-
 /** Writes a cluster; `started` also waits until all members serve. */
 export async function testCluster(
   template: string,
@@ -65,11 +63,11 @@ export async function testCluster(
     clientOf: (id) => open(processes.members.filter((m) => m.id === id).map((m) => m.address)),
     leader: async () => {
       const members = await watch.until(
+        'a leader that a majority knows',
         (seen) =>
           leaderOf(seen) !== undefined &&
           seen.filter(({ status }) => status?.leaderId === leaderOf(seen)?.id).length * 2 >
             seen.length,
-        NEVER,
       );
       return leaderOf(members) as MemberView;
     },
