@@ -9,11 +9,11 @@ const READ_KEYS_MAX = 8192;
 
 /** Brings nodes of many tries into memory, a level of all of them in each read. */
 export class NodeLoader {
-  readonly #reader: NodeReader;
+  readonly #nodes: NodeReader;
   #loadedCount = 0;
 
-  constructor(dependencies: { reader: NodeReader }) {
-    this.#reader = dependencies.reader;
+  constructor(dependencies: { nodes: NodeReader }) {
+    this.#nodes = dependencies.nodes;
   }
 
   /** Nodes loaded since it was made. */
@@ -49,7 +49,7 @@ export class NodeLoader {
   ): Promise<void> {
     for (let start = 0; start < nodes.length; start += READ_KEYS_MAX) {
       const batch = nodes.slice(start, start + READ_KEYS_MAX);
-      const values = await this.#reader.getMany(
+      const values = await this.#nodes.getMany(
         batch.map(({ trie, path }) => nodeKey(trie.prefix, path)),
       );
       assert(values.length === batch.length, 'a node reader must answer for every key');

@@ -22,7 +22,7 @@ import { type Change, type UpdateResult, updateTrie } from './update.ts';
 /** Heights applied but not yet reported as stored, at most: their nodes stay in memory. */
 const UNSTORED_HEIGHTS_MAX = 1024;
 /** Calls that wait for the ones before them, at most. */
-const WAITING_CALLS_MAX = 1024;
+export const WAITING_CALLS_MAX = 1024;
 /** Slots of one proof, at most. */
 export const PROOF_SLOTS_MAX = 1024;
 
@@ -103,7 +103,7 @@ export class StateTrie implements LedgerTrie {
   #lastCall: Promise<unknown> = Promise.resolve();
   #waitingCalls = 0;
 
-  constructor(options: StateTrieOptions, dependencies: { reader: NodeReader }) {
+  constructor(options: StateTrieOptions, dependencies: { nodes: NodeReader }) {
     this.#options = options;
     this.#loader = new NodeLoader(dependencies);
     this.#accounts = new PartialTrie(ACCOUNT_TRIE_PREFIX, options.root);

@@ -33,7 +33,7 @@ function changesOf(pairs: readonly Pair[], secure: boolean) {
 
 const { path, absent } = findEthereumTests('TrieTests');
 
-describe(`official TrieTests${absent === undefined ? '' : ` (${absent})`}`, () => {
+describe('official TrieTests', () => {
   for (const { file, secure } of absent === undefined ? FILES : []) {
     for (const [name, vector] of Object.entries(readJson<Vectors>(join(path, file)))) {
       const pairs = Array.isArray(vector.in) ? vector.in : Object.entries(vector.in);
@@ -58,5 +58,5 @@ describe(`official TrieTests${absent === undefined ? '' : ` (${absent})`}`, () =
       });
     }
   }
-  it.skipIf(absent === undefined)('is skipped', () => {});
+  if (absent !== undefined) it.skip(absent, () => {});
 });

@@ -47,7 +47,7 @@ export class StoredTrie {
   /** Changes in any order, each key once. */
   async update(unordered: readonly Change[]): Promise<Hash> {
     const changes = [...unordered].sort((left, right) => Buffer.compare(left.key, right.key));
-    const loader = new NodeLoader({ reader: this.store });
+    const loader = new NodeLoader({ nodes: this.store });
     this.#height += 1;
     const keys = changes.map(({ key }) => key);
     await loader.loadKeys([{ trie: this.#trie, keys }], this.#height);
@@ -67,7 +67,7 @@ export class StoredTrie {
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    await new NodeLoader({ reader: this.store }).loadKeys(
+    await new NodeLoader({ nodes: this.store }).loadKeys(
       [{ trie: this.#trie, keys: [key] }],
       this.#height,
     );
