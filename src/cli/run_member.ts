@@ -67,19 +67,20 @@ async function start(options: {
     { clock, random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS, logger, onFatal: die },
   );
   const backend = new MemberService({ version: packageJson.version }, { member, clock });
-  const servers = makeServers({ config, id }, { backend, logger, clock });
+  const closers = [() => member.stop()];
+  const stop = async () => {
+    for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+  };
   try {
-    for (const server of servers) await server.start();
+    for (const server of makeServers({ config, id }, { backend, logger, clock })) {
+      await server.start();
+      closers.push(() => server.stop());
+    }
   } catch (thrown) {
-    await member.stop();
+    await stop();
     throw thrown;
   }
-  return {
-    stop: async () => {
-      await Promise.all(servers.map((server) => server.stop()));
-      await member.stop();
-    },
-  };
+  return { stop };
 }
 
 function makeServers(

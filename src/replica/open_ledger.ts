@@ -49,7 +49,7 @@ export interface GenesisState {
 export async function genesisState(genesis: Genesis): Promise<GenesisState> {
   const trie = new StateTrie(
     { height: -1, root: EMPTY_TRIE_ROOT, cacheNodesMax: Number.MAX_SAFE_INTEGER },
-    { reader: { getMany: async (keys) => keys.map(() => undefined) } },
+    { nodes: { getMany: async (keys) => keys.map(() => undefined) } },
   );
   const { root, writes } = await trie.apply(0, genesisDelta(genesis));
   return { block: genesisBlock(genesis, root), trieWrites: writes };
