@@ -159,7 +159,5 @@ function take<Value>(map: Map<number, Value>, id: number): Value | undefined {
 }
 
 function errorFrom({ code, message, fields }: TrieFailure): Error {
-  return code === undefined
-    ? new AssertionError(message)
-    : new TrieError(code, message, { fields });
+  return code === undefined ? new Error(message) : new TrieError(code, message, { fields });
 }

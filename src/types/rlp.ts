@@ -18,6 +18,8 @@ export function encodeRlp(item: RlpItem): Uint8Array {
 
 /** Decodes exactly one canonical item; anything else throws a CodecError. */
 export function decodeRlp(bytes: Uint8Array): RlpItem {
+  // The library takes nothing for an empty string, whose encoding is one byte.
+  if (bytes.length === 0) throw new CodecError('not canonical RLP: there are no bytes');
   try {
     return RLP.decode(bytes) as RlpItem;
   } catch (thrown) {
