@@ -8,7 +8,7 @@ import { evmBlock, type MessageResult, runMessage } from './message_call.ts';
 import type { RuleBook } from './rules.ts';
 
 /** Gas of a call that names no limit, and the most that any call gets: it shares its thread with blocks. */
-export const CALL_GAS_MAX = 50_000_000n;
+export const CALL_GAS_MAX = 30_000_000n;
 /** Runs of one estimate, and gas of all of them together, at most. */
 const ESTIMATE_RUNS_MAX = 24;
 const ESTIMATE_GAS_MAX = 2n * CALL_GAS_MAX;

@@ -1,7 +1,7 @@
 import type { AccountFields, StateManagerInterface } from '@ethereumjs/common';
 import { Account as EvmAccount, type Address as EvmAddress, KECCAK256_RLP } from '@ethereumjs/util';
 import { keccak256 } from '../crypto/keccak.ts';
-import { assert, unreachable } from '../lib/assert.ts';
+import { AssertionError, assert } from '../lib/assert.ts';
 import { bytesEqual } from '../lib/bytes.ts';
 import type { Account } from '../types/outcome.ts';
 import { type Address, EMPTY_CODE_HASH, ZERO_HASH } from '../types/primitives.ts';
@@ -153,5 +153,5 @@ function withoutLeadingZeros(value: Uint8Array): Uint8Array {
 
 /** Part of the interface that execution never uses. */
 function noRoots(): never {
-  return unreachable('roots are the trie module’s' as never);
+  throw new AssertionError('flat state has neither roots nor copies');
 }

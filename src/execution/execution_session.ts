@@ -21,8 +21,7 @@ import type { StateReader } from './state_reader.ts';
  */
 export class ExecutionSession {
   readonly #reader: StateReader;
-  /** Forgotten values of calls are not worth much: a call's own state lives as long as the call. */
-  readonly #callCacheBytesMax: number;
+  readonly #cacheBytesMax: number;
   readonly #state: FlatState;
   readonly #rules = new RuleBook();
   /** The height whose state the cached values before any block's effects are. */
@@ -31,7 +30,7 @@ export class ExecutionSession {
 
   constructor(options: { cacheBytesMax: number }, dependencies: { reader: StateReader }) {
     this.#reader = dependencies.reader;
-    this.#callCacheBytesMax = options.cacheBytesMax;
+    this.#cacheBytesMax = options.cacheBytesMax;
     this.#state = new FlatState(options, dependencies);
   }
 
@@ -79,14 +78,11 @@ export class ExecutionSession {
     return this.#apart((machine) => estimateGas({ request, context, machine }));
   }
 
-  /** Runs on a state of its own, so that the block's is not disturbed. */
+  /** Runs on a state that lives as long as the call, so that the block's is not disturbed. */
   async #apart<Result>(
     run: (machine: { state: FlatState; rules: RuleBook }) => Promise<Result>,
   ): Promise<Result> {
-    const state = new FlatState(
-      { cacheBytesMax: this.#callCacheBytesMax },
-      { reader: this.#reader },
-    );
+    const state = new FlatState({ cacheBytesMax: this.#cacheBytesMax }, { reader: this.#reader });
     try {
       return await run({ state, rules: this.#rules });
     } catch (thrown) {

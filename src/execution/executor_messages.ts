@@ -11,7 +11,7 @@ export interface WorkerOptions {
 }
 
 /** A block whose transactions are packed: bytes in order, senders in the same order. */
-export interface PackedBlock {
+interface PackedBlock {
   readonly blockId: Hash;
   readonly context: BlockContext;
   readonly raws: PackedBytes;

@@ -358,7 +358,7 @@ function slotString(address: Address, slot: Hash): string {
   return byteString(address) + byteString(slot);
 }
 
-export function sameAccount(left: Account | undefined, right: Account | undefined): boolean {
+function sameAccount(left: Account | undefined, right: Account | undefined): boolean {
   if (left === right) return true;
   if (left === undefined || right === undefined) return false;
   return (
@@ -369,7 +369,7 @@ export function sameAccount(left: Account | undefined, right: Account | undefine
 }
 
 /** An account that EIP-161 says must not exist. */
-export function isEmptyAccount(account: Account): boolean {
+function isEmptyAccount(account: Account): boolean {
   return (
     account.nonce === 0n && account.balance === 0n && bytesEqual(account.codeHash, EMPTY_CODE_HASH)
   );

@@ -38,22 +38,6 @@ export function unpackBytes({ bytes, lengths }: PackedBytes): Uint8Array[] {
   });
 }
 
-/** Parts of one fixed length, without the lengths. */
-export function packFixed(parts: readonly Uint8Array[], partBytes: number): Uint8Array {
-  const bytes = new Uint8Array(parts.length * partBytes);
-  parts.forEach((part, index) => {
-    assert(part.length === partBytes, `a part must have ${partBytes} bytes, not ${part.length}`);
-    bytes.set(part, index * partBytes);
-  });
-  return bytes;
-}
-
-export function unpackFixed(bytes: Uint8Array, partBytes: number): Uint8Array[] {
-  return Array.from({ length: bytes.length / partBytes }, (_, index) =>
-    bytes.subarray(index * partBytes, (index + 1) * partBytes),
-  );
-}
-
 export function packSlotKeys(keys: readonly SlotKey[]): Uint8Array {
   const bytes = new Uint8Array(keys.length * SLOT_KEY_BYTES);
   keys.forEach(({ address, slot }, index) => {
@@ -103,4 +87,20 @@ export function packAddresses(addresses: readonly Address[]): Uint8Array {
 
 export function unpackAddresses(bytes: Uint8Array): Address[] {
   return unpackFixed(bytes, ADDRESS_BYTES);
+}
+
+/** Parts of one fixed length, without the lengths. */
+function packFixed(parts: readonly Uint8Array[], partBytes: number): Uint8Array {
+  const bytes = new Uint8Array(parts.length * partBytes);
+  parts.forEach((part, index) => {
+    assert(part.length === partBytes, `a part must have ${partBytes} bytes, not ${part.length}`);
+    bytes.set(part, index * partBytes);
+  });
+  return bytes;
+}
+
+function unpackFixed(bytes: Uint8Array, partBytes: number): Uint8Array[] {
+  return Array.from({ length: bytes.length / partBytes }, (_, index) =>
+    bytes.subarray(index * partBytes, (index + 1) * partBytes),
+  );
 }

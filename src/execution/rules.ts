@@ -93,7 +93,7 @@ class FixedCommon extends Common {
 
   constructor(options: { chainId: bigint; fork: ForkName }) {
     super({
-      chain: { ...Mainnet, chainId: Number(options.chainId) },
+      chain: { ...Mainnet, chainId: String(options.chainId) },
       hardfork: options.fork,
       customCrypto,
     });

@@ -139,17 +139,18 @@ describe('gas estimate', () => {
     return (await simulateCall(simulation(memory, { ...request, gasLimit: gas }))).failure;
   }
 
-  /** Calls the token with half of its call data's gas; EIP-150 keeps a part back. */
+  /** Passes its call data on to the token and reverts when that fails; EIP-150 keeps gas back. */
   const forwarder = concatBytes(
     bytes('0x365f5f375f5f365f5f73'),
     TOKEN,
-    bytes('0x5af1600100575f5ffd5b00'),
+    bytes('0x5af16026575f5ffd5b00'),
   );
 
   test.each([
     ['a transfer', { to: BOB, value: 1n }],
     ['an ERC-20 transfer', { data: callData('transfer(address,uint256)', BOB, 40n) }],
     ['a refund', { data: callData('transfer(address,uint256)', BOB, 100n) }],
+    ['a call passed on', { to: PROBE, data: callData('transfer(address,uint256)', BOB, 0n) }],
     ['a creation', { to: undefined, data: concatBytes(artifact('Token').bytecode, word(1n)) }],
   ])('is enough and nearly the least for %s', async (_, request) => {
     const memory = state(forwarder);

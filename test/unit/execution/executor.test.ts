@@ -157,6 +157,14 @@ describe('state within a block', () => {
     expect(word(state.slot(CONTRACT, word(0n)))).toEqual(keccak256(utf8('block 8')));
   });
 
+  test('CHAINID is exact beyond the safe integers', async () => {
+    const chainId = (1n << 63n) + 1n;
+    const state = stateWith(bytes('0x465f5500'));
+    const request = blockRequest(1, [fromAlice({ chainId, to: CONTRACT })], { chainId });
+    state.apply((await executeBlock(request, state)).delta);
+    expect(state.slot(CONTRACT, word(0n))).toBe(chainId);
+  });
+
   test('an empty block changes nothing', async () => {
     const outcome = await executeBlock(blockRequest(1, []), stateWith());
     expect(outcome.delta).toEqual({ accounts: [], codes: [] });
