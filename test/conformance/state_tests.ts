@@ -1,25 +1,28 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createMPT } from '@ethereumjs/mpt';
 import { keccak256 } from '../../src/crypto/keccak.ts';
 import { recoverSender } from '../../src/crypto/transaction.ts';
 import type { BlockContext } from '../../src/execution/block_context.ts';
 import { invalidTransaction } from '../../src/execution/block_rules.ts';
-import { executeBlock } from '../../src/execution/executor.ts';
-import type { StateReader } from '../../src/execution/state_reader.ts';
+import { executeOn } from '../../src/execution/executor.ts';
+import { FlatState } from '../../src/execution/flat_state.ts';
+import { RuleBook } from '../../src/execution/rules.ts';
+import type { SlotKey, StateReader } from '../../src/execution/state_reader.ts';
 import {
   bigIntToBytes,
   bytesToBigInt,
+  compareBytes,
   fromHex,
   padLeft,
   toHex,
   toPrefixedHex,
   utf8,
 } from '../../src/lib/bytes.ts';
-import type { Delta } from '../../src/types/outcome.ts';
-import { EMPTY_CODE_HASH, EMPTY_TRIE_ROOT, ZERO_HASH } from '../../src/types/primitives.ts';
+import { StateTrie } from '../../src/trie/state_trie.ts';
+import type { Account, AccountChange, Delta } from '../../src/types/outcome.ts';
+import { EMPTY_TRIE_ROOT, ZERO_HASH } from '../../src/types/primitives.ts';
 import type { Log } from '../../src/types/receipt.ts';
-import { CodecError, encodeRlp, scalar } from '../../src/types/rlp.ts';
+import { CodecError, encodeRlp } from '../../src/types/rlp.ts';
 import { decodeTransaction, encodeTransaction } from '../../src/types/transaction.ts';
 import type { ConsensusParameters } from '../../src/types/validator.ts';
 
@@ -76,24 +79,48 @@ export function stateTestCases(file: string): StateTestCase[] {
   );
 }
 
-/** Executes one case through the same rules and the same executor as a block; says what is wrong. */
+const rules = new RuleBook();
+
+/** Executes one case through the same rules, executor and trie as a block; says what is wrong. */
 export async function runStateTest({ test, post }: StateTestCase): Promise<string | undefined> {
   const state = new MemoryState(test.pre);
   const accepted = acceptedTransaction(test, post, state);
   if (typeof accepted === 'string') {
     if (post.expectException === undefined) return `refused: ${accepted}`;
-    return rootMismatch(await state.root(), post.hash);
+    return rootMismatch(await rootAfter(state.pre), post.hash);
   }
   if (post.expectException !== undefined) return `accepted despite ${post.expectException}`;
   const context = blockContext(test.env);
-  const outcome = await executeBlock(
+  const flatState = new FlatState({ cacheBytesMax: 1 << 24 }, { reader: state });
+  const outcome = await executeOn(
     { blockId: ZERO_HASH, context, transactions: [accepted] },
-    state,
+    { state: flatState, rules },
   );
-  state.apply(outcome.delta);
   const logs = toPrefixedHex(keccak256(encodedLogs(outcome.receipts[0]?.logs ?? [])));
   if (logs !== post.logs) return `logs hash ${logs} instead of ${post.logs}`;
-  return rootMismatch(await state.root(), post.hash);
+  return rootMismatch(await rootAfter(state.pre, outcome.delta), post.hash);
+}
+
+/** The root of the state after these deltas over nothing. */
+async function rootAfter(...deltas: readonly Delta[]): Promise<Uint8Array> {
+  const store = new Map<string, Uint8Array>();
+  const nodes = {
+    getMany: async (keys: readonly Uint8Array[]) => keys.map((key) => store.get(toHex(key))),
+  };
+  const trie = new StateTrie(
+    { height: -1, root: EMPTY_TRIE_ROOT, cacheNodesMax: 1_000 },
+    { nodes },
+  );
+  let root = EMPTY_TRIE_ROOT;
+  for (const [height, delta] of deltas.entries()) {
+    const applied = await trie.apply(height, delta);
+    for (const { key, value } of applied.writes)
+      if (value === undefined) store.delete(toHex(key));
+      else store.set(toHex(key), value);
+    trie.stored(height);
+    root = applied.root;
+  }
+  return root;
 }
 
 function rootMismatch(root: Uint8Array, expected: string): string | undefined {
@@ -160,38 +187,23 @@ function encodedLogs(logs: readonly Log[]): Uint8Array {
   return encodeRlp(logs.map(({ address, topics, data }) => [address, [...topics], data]));
 }
 
-interface MemoryAccount {
-  nonce: bigint;
-  balance: bigint;
-  codeHash: Uint8Array;
-  readonly storage: Map<string, Uint8Array>;
-}
-
-/** The state of one case, with the root that Ethereum would give it. */
+/** The state before a case, as a delta over nothing and by key. */
 class MemoryState implements StateReader {
-  readonly #accounts = new Map<string, MemoryAccount>();
+  readonly pre: Delta;
+  readonly #accounts = new Map<string, Account>();
+  readonly #slots = new Map<string, Uint8Array>();
   readonly #codes = new Map<string, Uint8Array>();
+  readonly #withStorage = new Set<string>();
 
   constructor(pre: Record<string, PreAccount>) {
-    for (const [address, { nonce, balance, code, storage }] of Object.entries(pre)) {
-      const codeBytes = hexBytes(code);
-      const codeHash = codeBytes.length === 0 ? EMPTY_CODE_HASH : keccak256(codeBytes);
-      this.#codes.set(toHex(codeHash), codeBytes);
-      const slots = new Map<string, Uint8Array>();
-      for (const [slot, value] of Object.entries(storage)) {
-        const bytes = bigIntToBytes(bytesToBigInt(hexBytes(value)));
-        if (bytes.length > 0) slots.set(toHex(padLeft(hexBytes(slot), 32)), bytes);
-      }
-      this.#accounts.set(toHex(hexBytes(address)), {
-        nonce: BigInt(nonce),
-        balance: BigInt(balance),
-        codeHash,
-        storage: slots,
-      });
-    }
+    const accounts = Object.entries(pre).map(([address, fields]) =>
+      this.#add(hexBytes(address), fields),
+    );
+    accounts.sort((left, right) => compareBytes(left.address, right.address));
+    this.pre = { accounts, codes: [] };
   }
 
-  account(address: Uint8Array) {
+  account(address: Uint8Array): Account | undefined {
     return this.#accounts.get(toHex(address));
   }
 
@@ -199,9 +211,9 @@ class MemoryState implements StateReader {
     return addresses.map((address) => this.account(address));
   }
 
-  async slots(keys: readonly { address: Uint8Array; slot: Uint8Array }[]) {
+  async slots(keys: readonly SlotKey[]) {
     return keys.map(
-      ({ address, slot }) => this.account(address)?.storage.get(toHex(slot)) ?? new Uint8Array(0),
+      ({ address, slot }) => this.#slots.get(toHex(address) + toHex(slot)) ?? new Uint8Array(0),
     );
   }
 
@@ -217,45 +229,27 @@ class MemoryState implements StateReader {
   }
 
   async hasStorage(address: Uint8Array) {
-    return (this.account(address)?.storage.size ?? 0) > 0;
+    return this.#withStorage.has(toHex(address));
   }
 
-  apply(delta: Delta): void {
-    for (const { codeHash, code } of delta.codes) this.#codes.set(toHex(codeHash), code);
-    for (const { address, account, slots } of delta.accounts) {
-      const key = toHex(address);
-      if (account === null) {
-        this.#accounts.delete(key);
-        continue;
-      }
-      const storage = this.#accounts.get(key)?.storage ?? new Map<string, Uint8Array>();
-      for (const { slot, value } of slots)
-        if (value.length === 0) storage.delete(toHex(slot));
-        else storage.set(toHex(slot), value);
-      this.#accounts.set(key, { ...account, storage });
+  #add(address: Uint8Array, { balance, code, nonce, storage }: PreAccount): AccountChange {
+    const codeBytes = hexBytes(code);
+    const codeHash = keccak256(codeBytes);
+    const account = { nonce: BigInt(nonce), balance: BigInt(balance), codeHash };
+    this.#codes.set(toHex(codeHash), codeBytes);
+    this.#accounts.set(toHex(address), account);
+    const slots = [];
+    for (const [slotText, valueText] of Object.entries(storage)) {
+      const slot = padLeft(hexBytes(slotText), 32);
+      const value = bigIntToBytes(bytesToBigInt(hexBytes(valueText)));
+      if (value.length === 0) continue;
+      slots.push({ slot, value });
+      this.#slots.set(toHex(address) + toHex(slot), value);
+      this.#withStorage.add(toHex(address));
     }
+    slots.sort((left, right) => compareBytes(left.slot, right.slot));
+    return { address, account, slots };
   }
-
-  async root(): Promise<Uint8Array> {
-    const leaves = new Map<string, Uint8Array>();
-    for (const [address, { nonce, balance, codeHash, storage }] of this.#accounts) {
-      const slots = new Map([...storage].map(([slot, value]) => [slot, encodeRlp(value)]));
-      const storageRoot = await secureRoot(slots);
-      const fields = [scalar(nonce), scalar(balance), storageRoot, codeHash];
-      leaves.set(address, encodeRlp(fields));
-    }
-    return secureRoot(leaves);
-  }
-}
-
-async function secureRoot(leaves: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
-  if (leaves.size === 0) return EMPTY_TRIE_ROOT;
-  const trie = await createMPT({
-    useKeyHashing: true,
-    useKeyHashingFunction: keccak256,
-  });
-  for (const [key, value] of leaves) await trie.put(hexBytes(key), value);
-  return trie.root();
 }
 
 /** Hex in which a leading zero digit may be missing. */
