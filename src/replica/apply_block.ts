@@ -54,7 +54,8 @@ export function applyProposal(range: ApplyRange, command: BlockProposed): void {
   };
   range.undecided = stored;
   range.mempool.fix(stored.transactionHashes);
-  range.batch.put(UNDECIDED_KEY, encodeStoredBlock(stored));
+  range.batch.put(blockKey(header.height), encodeStoredBlock(stored));
+  range.batch.put(UNDECIDED_KEY, encodeHeight(header.height));
 }
 
 /** Undefined when one of them is neither in the durable mempool nor in the command. */
@@ -85,7 +86,6 @@ export function applyDecision(
   if (undecided === undefined || commit.height !== range.decidedHeight + 1) return;
   if (!certificateHolds(commit, undecided.blockId)) return;
   const { height } = commit;
-  range.batch.put(blockKey(height), encodeStoredBlock(undecided));
   range.batch.put(blockHeightKey(undecided.blockId), encodeHeight(height));
   range.batch.put(commitKey(height), encodeCommit(commit));
   range.batch.delete(UNDECIDED_KEY);

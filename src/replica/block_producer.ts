@@ -211,7 +211,7 @@ export class BlockProducer {
     const oldestExpiryMs = mempool.oldestExpiryMs();
     if (oldestExpiryMs !== undefined && oldestExpiryMs <= clock.wallMs()) return true;
     if (head.decidedHeight === 0) return false;
-    const parent = await chain.decidedBlock(head.decidedHeight - 1);
+    const parent = await chain.storedBlock(head.decidedHeight - 1);
     return parent.block.transactions.length > 0;
   }
 

@@ -28,7 +28,10 @@ export class Chain {
     this.#store = store;
   }
 
-  /** The decided block of a height; undefined when none is. Height 0 is the genesis block. */
+  /**
+   * The decided block of a height; undefined when none is. Height 0 is the genesis block. Directly above the
+   * decided ones it may be the block that is fixed there already: look at the head before asking.
+   */
   async block(height: Height): Promise<StoredBlock | undefined> {
     const cached = this.#blocks.get(height);
     if (cached !== undefined) return cached;
@@ -41,11 +44,11 @@ export class Chain {
     return stored;
   }
 
-  /** As `block`, for a height that is known to be decided. */
-  async decidedBlock(height: Height): Promise<StoredBlock> {
+  /** As `block`, for a height that is known to have one. */
+  async storedBlock(height: Height): Promise<StoredBlock> {
     const stored = await this.block(height);
     if (stored === undefined)
-      throw new ReplicaError('STORE_DAMAGED', `block ${height} is decided but not stored`);
+      throw new ReplicaError('STORE_DAMAGED', `block ${height} is not stored`);
     return stored;
   }
 

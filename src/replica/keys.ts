@@ -41,7 +41,7 @@ const PENDING = kind('pending');
 
 /** Applied index and term, decided and executed height. */
 export const HEAD_KEY = concatBytes(META, utf8('head'));
-/** The encoded block of height decided + 1, once proposed. */
+/** Height decided + 1, once its block is fixed; the block itself stands where decided ones do. */
 export const UNDECIDED_KEY = concatBytes(META, utf8('undecided'));
 /** The height that the stored trie nodes belong to. */
 export const TRIE_HEIGHT_KEY = concatBytes(META, utf8('trie'));

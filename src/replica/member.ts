@@ -336,7 +336,7 @@ export class Member {
       height += 1;
     }
     for (let height = Math.max(1, head.decidedHeight - 1); height <= head.decidedHeight; ) {
-      this.#headerDecided((await chain.decidedBlock(height)).block.header);
+      this.#headerDecided((await chain.storedBlock(height)).block.header);
       height += 1;
     }
   }

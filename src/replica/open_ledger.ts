@@ -34,7 +34,7 @@ import {
 } from './records.ts';
 import { ReplicaError } from './replica_error.ts';
 import { writeDelta } from './state_changes.ts';
-import { decodeStoredBlock, encodeStoredBlock, type StoredBlock } from './stored_block.ts';
+import { encodeStoredBlock, type StoredBlock } from './stored_block.ts';
 
 /** The state of block 0 and everything that follows from it. */
 export interface GenesisState {
@@ -79,7 +79,7 @@ export async function openLedger(
   if ((await database.get(HEAD_KEY)) === undefined) await writeGenesis(options, database);
   const chain = new Chain(database);
   const head = await readHead(chain, database);
-  const first = await chain.decidedBlock(0);
+  const first = await chain.storedBlock(0);
   if (!bytesEqual(first.blockId, options.state.block.blockId))
     throw new ReplicaError('STORE_DAMAGED', 'the database belongs to another genesis');
   const trieHeight = decodeHeight(await required(database, TRIE_HEIGHT_KEY, 'trie height'));
@@ -120,15 +120,16 @@ async function readHead(chain: Chain, database: Database): Promise<LedgerHead> {
   const undecided = await database.get(UNDECIDED_KEY);
   return {
     ...record,
-    decided: await chain.decidedBlock(record.decidedHeight),
-    undecided: undecided === undefined ? undefined : decodeStoredBlock(undecided),
+    decided: await chain.storedBlock(record.decidedHeight),
+    undecided:
+      undecided === undefined ? undefined : await chain.storedBlock(decodeHeight(undecided)),
     results: await resultsOf(record.executedHeight, chain),
   };
 }
 
 /** Block 0 executed nothing; its own header says what that gives. */
 async function resultsOf(height: Height, chain: Chain): Promise<HeadResults> {
-  if (height === 0) return (await chain.decidedBlock(0)).block.header;
+  if (height === 0) return (await chain.storedBlock(0)).block.header;
   const outcome = await chain.outcome(height);
   if (outcome === undefined)
     throw new ReplicaError('STORE_DAMAGED', `the outcome of block ${height} is not stored`);

@@ -140,7 +140,7 @@ export class Reads {
       if (state === undefined)
         throw new ReplicaError('TRANSACTION_NOT_FOUND', 'no such transaction was admitted here');
       if (state.state === 'included') {
-        const { block } = await this.#chain.decidedBlock(state.height);
+        const { block } = await this.#chain.storedBlock(state.height);
         return { state, raw: block.transactions[state.index] };
       }
       const pending = await store.get(pendingKey(hash));
@@ -160,7 +160,7 @@ export class Reads {
             ? 'no such transaction was admitted here'
             : `the transaction is ${state.state}; only an included one has a receipt`,
         );
-      const stored = await this.#chain.decidedBlock(state.height);
+      const stored = await this.#chain.storedBlock(state.height);
       return receiptAnswer(stored, outcome, state.index);
     });
   }
@@ -173,7 +173,7 @@ export class Reads {
     const outcome = await this.#chain.outcome(height);
     if (outcome === undefined)
       throw new ReplicaError('BLOCK_NOT_FOUND', `block ${height} is not applied here`);
-    const { blockId, transactionHashes } = await this.#chain.decidedBlock(height);
+    const { blockId, transactionHashes } = await this.#chain.storedBlock(height);
     let firstLogIndex = 0;
     const transactions = [];
     for (const [index, { logs }] of outcome.receipts.entries()) {
