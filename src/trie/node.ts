@@ -120,7 +120,7 @@ function childFrom(item: RlpItem, touchedHeight: number): Child | undefined {
     return item;
   }
   const node = nodeFrom(item, touchedHeight);
-  node.reference = encodeNode(node, new Uint8Array(encodedLength(node)), 0).slice();
+  node.reference = encodeAlone(node);
   if (node.reference.length >= HASH_BYTES) throw new CodecError('an inline node is too long');
   return node;
 }
@@ -145,10 +145,12 @@ function pathFrom(compact: Uint8Array): { path: Nibbles; isLeaf: boolean } {
   return { path, isLeaf: (first & 0x20) !== 0 };
 }
 
-/** Bytes of the node's encoding. Its children must be sealed. */
-export function encodedLength(node: TrieNode): number {
-  const payload = payloadLength(node);
-  return headerLength(payload) + payload;
+/** Bytes of the node's encoding, at most: enough for any child and any header. */
+export function encodedBytesMax(node: TrieNode): number {
+  const headersMax = 16;
+  if (node.kind === 'leaf') return headersMax + node.path.length + node.value.length;
+  if (node.kind === 'extension') return headersMax + node.path.length + HASH_BYTES;
+  return headersMax + BRANCH_CHILDREN * (HASH_BYTES + 1) + (node.value?.length ?? 0);
 }
 
 /** Writes the RLP of the node at an offset and returns the part written. Its children must be sealed. */
@@ -171,6 +173,11 @@ export function encodeNode(node: TrieNode, target: Uint8Array, start: number): U
     else at = writeReference(target, at, referenceOf(node.child));
   }
   return target.subarray(start, at);
+}
+
+/** The RLP of the node in bytes of its own. Its children must be sealed. */
+export function encodeAlone(node: TrieNode): Uint8Array {
+  return encodeNode(node, new Uint8Array(encodedBytesMax(node)), 0).slice();
 }
 
 function payloadLength(node: TrieNode): number {

@@ -26,7 +26,10 @@ export function storageTriePrefix(addressHash: Uint8Array): TriePrefix {
 
 /** One byte for each half-byte of the path, so that keys sort as a walk of the trie meets its nodes. */
 export function nodeKey(prefix: TriePrefix, path: Nibbles): Uint8Array {
-  return concatBytes(prefix, path);
+  const key = new Uint8Array(prefix.length + path.length);
+  key.set(prefix);
+  key.set(path, prefix.length);
+  return key;
 }
 
 /** Names a node in an error. */

@@ -2,7 +2,14 @@ import { assert } from '../lib/assert.ts';
 import { bytesEqual } from '../lib/bytes.ts';
 import { EMPTY_TRIE_ROOT, HASH_BYTES, type Hash } from '../types/primitives.ts';
 import { matchingNibbles, type Nibbles, nibbleAt, nibbleLength, nibblesOf } from './nibbles.ts';
-import { type Child, decodeStoredNode, isLoaded, referenceOf, type TrieNode } from './node.ts';
+import {
+  type Branch,
+  type Child,
+  decodeStoredNode,
+  isLoaded,
+  referenceOf,
+  type TrieNode,
+} from './node.ts';
 import { describeNode, type TriePrefix } from './node_store.ts';
 
 /** A run of keys that all lead through the path of a node that is not loaded. */
@@ -37,26 +44,9 @@ export class PartialTrie {
     height: number,
     from: MissingNode = { path: new Uint8Array(0), low: 0, high: keys.length },
   ): MissingNode[] {
-    const missing: MissingNode[] = [];
-    const visit = (node: Child | undefined, depth: number, low: number, high: number): void => {
-      if (node === undefined || low === high) return;
-      if (!isLoaded(node)) {
-        missing.push({ path: nibblesOf(keys[low] as Uint8Array, 0, depth), low, high });
-        return;
-      }
-      node.touchedHeight = height;
-      if (node.kind === 'leaf') return;
-      if (node.kind === 'branch') {
-        visitChildren(keys, depth, low, high, (nibble, start, end) =>
-          visit(node.children[nibble], depth + 1, start, end),
-        );
-        return;
-      }
-      const [start, end] = runAlong(keys, depth, low, high, node.path);
-      visit(node.child, depth + node.path.length, start, end);
-    };
-    visit(this.#childAt(from.path), from.path.length, from.low, from.high);
-    return missing;
+    const walk = { keys, height, missing: [] };
+    visit(walk, this.#childAt(from.path), from.path.length, from.low, from.high);
+    return walk.missing;
   }
 
   /** Loads a node that was missing. Throws CORRUPT when the store has none, or another. */
@@ -132,21 +122,41 @@ export class PartialTrie {
   }
 }
 
-/** Splits the run of keys by their half-byte at this depth. */
-function visitChildren(
-  keys: readonly Uint8Array[],
+interface Walk {
+  readonly keys: readonly Uint8Array[];
+  readonly height: number;
+  readonly missing: MissingNode[];
+}
+
+function visit(
+  walk: Walk,
+  node: Child | undefined,
   depth: number,
   low: number,
   high: number,
-  visit: (nibble: number, low: number, high: number) => void,
 ): void {
+  if (node === undefined || low === high) return;
+  if (!isLoaded(node)) {
+    walk.missing.push({ path: nibblesOf(walk.keys[low] as Uint8Array, 0, depth), low, high });
+    return;
+  }
+  node.touchedHeight = walk.height;
+  if (node.kind === 'branch') visitChildren(walk, node, depth, low, high);
+  if (node.kind !== 'extension') return;
+  const [start, end] = runAlong(walk.keys, depth, low, high, node.path);
+  visit(walk, node.child, depth + node.path.length, start, end);
+}
+
+/** Splits the run of keys by their half-byte at this depth. */
+function visitChildren(walk: Walk, branch: Branch, depth: number, low: number, high: number): void {
+  const { keys } = walk;
   let index = low;
   while (index < high && nibbleLength(keys[index] as Uint8Array) === depth) index += 1;
   while (index < high) {
     const nibble = nibbleAt(keys[index] as Uint8Array, depth);
     let end = index + 1;
     while (end < high && nibbleAt(keys[end] as Uint8Array, depth) === nibble) end += 1;
-    visit(nibble, index, end);
+    visit(walk, branch.children[nibble], depth + 1, index, end);
     index = end;
   }
 }

@@ -1,7 +1,7 @@
 import { keccak256 } from '../crypto/keccak.ts';
 import { HASH_BYTES } from '../types/primitives.ts';
 import type { Nibbles } from './nibbles.ts';
-import { type Branch, encodedLength, encodeNode, isLoaded, type TrieNode } from './node.ts';
+import { type Branch, encodedBytesMax, encodeNode, isLoaded, type TrieNode } from './node.ts';
 import { type NodeWrite, nodeKey, type TriePrefix } from './node_store.ts';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -42,7 +42,8 @@ export class Sealer {
   }
 
   #sealChildren(branch: Branch, prefix: TriePrefix, depth: number): void {
-    for (const [nibble, child] of branch.children.entries()) {
+    for (let nibble = 0; nibble < branch.children.length; nibble += 1) {
+      const child = branch.children[nibble];
       if (!isLoaded(child) || child.reference !== undefined) continue;
       this.#path[depth] = nibble;
       this.#seal(child, prefix, depth + 1);
@@ -55,13 +56,13 @@ export class Sealer {
 
   /** Many nodes share a chunk: an allocation for each would cost as much as its hash. */
   #encode(node: TrieNode): Uint8Array {
-    const length = encodedLength(node);
-    if (this.#used + length > this.#chunk.length) {
-      this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, length));
+    const bytesMax = encodedBytesMax(node);
+    if (this.#used + bytesMax > this.#chunk.length) {
+      this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, bytesMax));
       this.#used = 0;
     }
     const encoded = encodeNode(node, this.#chunk, this.#used);
-    this.#used += length;
+    this.#used += encoded.length;
     return encoded;
   }
 }

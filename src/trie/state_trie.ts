@@ -1,11 +1,11 @@
 import { keccak256 } from '../crypto/keccak.ts';
 import { assert } from '../lib/assert.ts';
-import { bytesEqual, compareBytes, toHex } from '../lib/bytes.ts';
+import { bytesEqual, toHex } from '../lib/bytes.ts';
 import type { Account, Delta, SlotChange } from '../types/outcome.ts';
 import { type Address, EMPTY_TRIE_ROOT, type Hash, type Height } from '../types/primitives.ts';
 import { decodeRlp, encodeRlp } from '../types/rlp.ts';
 import { decodeAccountLeaf, encodeAccountLeaf, storageRootOf } from './account_leaf.ts';
-import { type Child, encodedLength, encodeNode, isLoaded, referenceOf } from './node.ts';
+import { type Child, encodeAlone, isLoaded, referenceOf } from './node.ts';
 import { trimNodes } from './node_cache.ts';
 import { NodeLoader } from './node_loader.ts';
 import {
@@ -16,6 +16,7 @@ import {
 } from './node_store.ts';
 import { PartialTrie } from './partial_trie.ts';
 import { Sealer } from './seal.ts';
+import { sortByKey } from './sort_keys.ts';
 import { TrieError } from './trie_error.ts';
 import { type Change, type UpdateResult, updateTrie } from './update.ts';
 
@@ -149,9 +150,14 @@ export class StateTrie implements LedgerTrie {
       throw new TrieError('OVERLOADED', 'the store is too many heights behind the trie', {
         fields: { height, storedHeight: this.#storedHeight },
       });
-    const accounts = delta.accounts
-      .map((change) => ({ ...change, addressHash: keccak256(change.address) }))
-      .sort((left, right) => compareBytes(left.addressHash, right.addressHash));
+    const accounts = sortByKey(
+      delta.accounts.map(({ address, account, slots }) => ({
+        addressHash: keccak256(address),
+        account,
+        slots,
+      })),
+      ({ addressHash }) => addressHash,
+    );
     const keys = accounts.map(({ addressHash }) => addressHash);
     await this.#loader.loadKeys([{ trie: this.#accounts, keys }], height);
 
@@ -240,7 +246,7 @@ export class StateTrie implements LedgerTrie {
         : decodeAccountLeaf(leaf);
     const storage = this.#storageTrie(addressHash, storageRoot);
     const keys = slots.map((slot) => keccak256(slot));
-    await this.#loader.loadKeys([{ trie: storage, keys: [...keys].sort(compareBytes) }], height);
+    await this.#loader.loadKeys([{ trie: storage, keys: sortByKey(keys, (key) => key) }], height);
     if (isLoaded(storage.root)) this.#storages.set(toHex(addressHash), storage);
     return {
       height,
@@ -284,12 +290,11 @@ export class StateTrie implements LedgerTrie {
 
 /** A storage trie holds the RLP of each value under the hash of its slot. */
 function slotChanges(slots: readonly SlotChange[]): Change[] {
-  return slots
-    .map(({ slot, value }) => ({
-      key: keccak256(slot),
-      value: value.length === 0 ? undefined : encodeRlp(value),
-    }))
-    .sort((left, right) => compareBytes(left.key, right.key));
+  const changes = slots.map(({ slot, value }) => ({
+    key: keccak256(slot),
+    value: value.length === 0 ? undefined : encodeRlp(value),
+  }));
+  return sortByKey(changes, ({ key }) => key);
 }
 
 function rootHashOf(root: Child | undefined): Hash {
@@ -301,5 +306,5 @@ function proofNodes(trie: PartialTrie, key: Hash): Uint8Array[] {
   return trie
     .nodesTo(key)
     .filter(({ stored }) => stored)
-    .map((node) => encodeNode(node, new Uint8Array(encodedLength(node)), 0));
+    .map((node) => encodeAlone(node));
 }

@@ -93,8 +93,18 @@ class Update {
     return this.#changeBranch({ children, value, original: node }, depth, low, high);
   }
 
-  /** A leaf among inserts is one more insert, unless a change is about its own key. */
   #changeLeaf(leaf: Leaf, depth: number, low: number, high: number): TrieNode | undefined {
+    const { key, value } = this.#changes[low] as Change;
+    const rest = leaf.path.length;
+    const isOwnKey =
+      nibbleLength(key) - depth === rest && matchingNibbles(key, depth, leaf.path) === rest;
+    if (high - low > 1 || !isOwnKey) return this.#mergeLeaf(leaf, depth, low, high);
+    if (value === undefined) return undefined;
+    return bytesEqual(value, leaf.value) ? leaf : this.#leaf(leaf.path, value);
+  }
+
+  /** A leaf among inserts is one more insert, unless a change is about its own key. */
+  #mergeLeaf(leaf: Leaf, depth: number, low: number, high: number): TrieNode | undefined {
     const inserts: Change[] = [];
     let survivor: Change | undefined = {
       key: packNibbles(joinNibbles(nibblesOf(this.#key(low), 0, depth), leaf.path)),
