@@ -11,7 +11,7 @@ import { MemberListener } from './listener.ts';
 import { Peer } from './peer.ts';
 import { type Channel, loadReceiveMethod } from './wire.ts';
 
-export interface MemberAddress {
+interface MemberAddress {
   readonly id: MemberId;
   readonly host: string;
   readonly port: number;

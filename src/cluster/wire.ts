@@ -63,7 +63,7 @@ export type SourceFrame =
   | { readonly body: 'chunk'; readonly chunk: Chunk };
 
 /** Bytes that are no frame, or one without a body that is known here. */
-export const MALFORMED = { body: 'malformed' } as const;
+const MALFORMED = { body: 'malformed' } as const;
 export type Malformed = typeof MALFORMED;
 
 /** The one method of the service, with codecs that answer MALFORMED where others would throw. */

@@ -27,7 +27,7 @@ export interface MempoolLimits {
 }
 
 /** How much higher, in percent, both fees of a replacement must be. Members must agree on it: it is no setting. */
-export const REPLACEMENT_FEE_PERCENT = 10n;
+const REPLACEMENT_FEE_PERCENT = 10n;
 
 /** A transaction's new state; the caller makes it durable. */
 export interface MempoolEffect {

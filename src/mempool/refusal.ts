@@ -1,7 +1,7 @@
 import { toPrefixedHex } from '../lib/bytes.ts';
 import type { PooledTransaction } from './pooled_transaction.ts';
 
-export type MempoolRefusalCode =
+type MempoolRefusalCode =
   | 'NONCE_TOO_LOW'
   | 'NONCE_TOO_FAR'
   | 'INSUFFICIENT_FUNDS'
