@@ -67,19 +67,14 @@ const mempoolSchema = z.strictObject({
   nonceGapMax: count(0, 1_000_000)
     .default(1_024)
     .describe("How far a nonce may be ahead of the sender's next one."),
-  replacementFeePercentMin: count(1, 1_000)
-    .default(10)
-    .describe('How much more a transaction must pay to replace another of the same nonce.'),
   lifetimeMs: count(1_000, 7 * 24 * HOUR_MS)
     .default(3 * HOUR_MS)
     .describe('After this long without inclusion a transaction expires.'),
 });
 
 const admissionSchema = z.strictObject({
-  recoveryThreads: count(0, 64)
-    .default(1)
-    .describe('Worker threads that recover senders; 0 recovers on the main thread.'),
-  batchTransactionsMax: count(1, 65_536)
+  recoveryThreads: count(1, 64).default(1).describe('Worker threads that recover senders.'),
+  batchTransactionsMax: count(1, 4_096)
     .default(1_024)
     .describe('Transactions that share one log entry.'),
   batchDelayMsMax: count(0, 1_000)

@@ -70,14 +70,12 @@ interface MempoolConfig {
   readonly transactionsPerSenderMax: number;
   /** How far a nonce may be ahead of the sender's next one. */
   readonly nonceGapMax: number;
-  /** How much more, in per cent, a transaction must pay to replace another. */
-  readonly replacementFeePercentMin: number;
   /** After this long without inclusion a transaction has expired. */
   readonly lifetimeMs: number;
 }
 
 interface AdmissionConfig {
-  /** Worker threads that recover senders; 0 recovers on the main thread. */
+  /** Worker threads that recover senders. */
   readonly recoveryThreads: number;
   readonly batchTransactionsMax: number;
   /** How long a transaction may wait for others to share its log entry. */

@@ -1,20 +1,12 @@
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { memberOf, tlsFiles, validatorKeyFile } from '../../../src/config/config.ts';
 import { ConfigError } from '../../../src/config/config_error.ts';
-import { loadConfig, parseConfig } from '../../../src/config/load_config.ts';
+import { parseConfig } from '../../../src/config/load_config.ts';
 import { member, minimalCluster, type PlainCluster, parse, problemsOf } from './cluster_text.ts';
 
 const KIB = 1024;
-
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'blockraft-config-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 describe('a valid cluster file', () => {
   test('needs only a version, an id and members; the rest has defaults', () => {
@@ -52,7 +44,6 @@ describe('a valid cluster file', () => {
         transactionsMax: 100_000,
         transactionsPerSenderMax: 4_096,
         nonceGapMax: 1_024,
-        replacementFeePercentMin: 10,
         lifetimeMs: 10_800_000,
       },
       admission: { recoveryThreads: 1, batchTransactionsMax: 1_024, batchDelayMsMax: 2 },
@@ -443,29 +434,5 @@ api: { security: none }
       '__proto__',
       'constructor',
     ]);
-  });
-});
-
-describe('reading from disk', () => {
-  test('takes a file, or the folder that holds cluster.yaml', async () => {
-    const folder = await temporaryFolder();
-    const file = join(folder, 'cluster.yaml');
-    await writeFile(file, stringify(minimalCluster()));
-    const config = await loadConfig({ file, environment: {} });
-    expect(config.file).toBe(file);
-    expect(await loadConfig({ file: folder, environment: {} })).toEqual(config);
-  });
-
-  test('says what stands in the way', async () => {
-    const folder = await temporaryFolder();
-    await expect(loadConfig({ file: folder, environment: {} })).rejects.toThrow(
-      `${join(folder, 'cluster.yaml')}: there is no such file; "blockraft init" writes one`,
-    );
-    const large = join(folder, 'large.yaml');
-    await writeFile(large, '');
-    await truncate(large, 2 * KIB * KIB);
-    await expect(loadConfig({ file: large, environment: {} })).rejects.toThrow(
-      'holds 2097152 bytes; at most 1048576 are read',
-    );
   });
 });
