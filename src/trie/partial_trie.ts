@@ -52,7 +52,7 @@ export class PartialTrie {
   /** Loads a node that was missing. Throws CORRUPT when the store has none, or another. */
   attach(path: Nibbles, encoded: Uint8Array | undefined, height: number): void {
     const hash = this.#childAt(path);
-    if (hash === undefined || isLoaded(hash)) return;
+    assert(hash instanceof Uint8Array, 'only a node that is not loaded can be attached');
     const node = decodeStoredNode(encoded, hash, height, describeNode(this.prefix, path));
     const [parent, nibble] = this.#parentOf(path);
     if (parent === undefined) this.root = node;
@@ -83,16 +83,23 @@ export class PartialTrie {
 
   /** The value of a key whose way is loaded; undefined when the trie does not hold it. */
   get(key: Uint8Array): Uint8Array | undefined {
-    const nodes = this.nodesTo(key);
-    const last = nodes.at(-1);
-    if (last === undefined || last.kind === 'extension') return undefined;
+    let node = this.root;
     let depth = 0;
-    for (const node of nodes.slice(0, -1))
-      if (node.kind !== 'leaf') depth += node.kind === 'branch' ? 1 : node.path.length;
-    if (last.kind === 'branch') return depth === nibbleLength(key) ? last.value : undefined;
-    const rest = nibbleLength(key) - depth;
-    const matches = rest === last.path.length && matchingNibbles(key, depth, last.path) === rest;
-    return matches ? last.value : undefined;
+    while (node !== undefined) {
+      assert(isLoaded(node), 'a node on the way to a key must be loaded before it is read');
+      const rest = nibbleLength(key) - depth;
+      if (node.kind === 'branch') {
+        if (rest === 0) return node.value;
+        node = node.children[nibbleAt(key, depth)];
+        depth += 1;
+        continue;
+      }
+      if (matchingNibbles(key, depth, node.path) < node.path.length) return undefined;
+      if (node.kind === 'leaf') return rest === node.path.length ? node.value : undefined;
+      depth += node.path.length;
+      node = node.child;
+    }
+    return undefined;
   }
 
   /** What stands at the path of a node; everything above it must be loaded. */

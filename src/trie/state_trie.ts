@@ -77,16 +77,16 @@ export interface StateTrieOptions {
   readonly cacheNodesMax: number;
 }
 
-/** The changes of one trie and the hash of the account that owns it. */
-interface StorageUpdate {
-  readonly addressHash: Hash;
+interface TrieUpdate {
   readonly trie: PartialTrie;
   readonly changes: readonly Change[];
 }
 
-interface TrieUpdate {
-  readonly trie: PartialTrie;
-  readonly changes: readonly Change[];
+/** The update of one account's storage. */
+interface StorageUpdate extends TrieUpdate {
+  readonly addressHash: Hash;
+  /** Place of the account among those of the delta. */
+  readonly accountIndex: number;
 }
 
 /** Applies deltas on the caller's own thread; only reading nodes waits. */
@@ -152,55 +152,55 @@ export class StateTrie implements LedgerTrie {
       });
     const accounts = sortByKey(
       delta.accounts.map(({ address, account, slots }) => ({
-        addressHash: keccak256(address),
+        key: keccak256(address),
         account,
         slots,
       })),
-      ({ addressHash }) => addressHash,
+      ({ key }) => key,
     );
-    const keys = accounts.map(({ addressHash }) => addressHash);
-    await this.#loader.loadKeys([{ trie: this.#accounts, keys }], height);
-
+    await this.#load([{ trie: this.#accounts, changes: accounts }], height);
+    const storageRoots = accounts.map(({ key }) => this.#storageRoot(key));
     const storages: StorageUpdate[] = [];
-    for (const { addressHash, slots } of accounts) {
+    for (const [accountIndex, { key, slots }] of accounts.entries()) {
       if (slots.length === 0) continue;
-      const trie = this.#storageTrie(addressHash, this.#storageRoot(addressHash));
-      storages.push({ addressHash, trie, changes: slotChanges(slots) });
+      const trie = this.#storageTrie(key, storageRoots[accountIndex] as Hash);
+      storages.push({ addressHash: key, accountIndex, trie, changes: slotChanges(slots) });
     }
+    await this.#load(storages, height);
     const sealer = new Sealer();
-    const storageRoots = await this.#update(storages, height, sealer);
-    const newRoots = new Map(
-      storages.map(({ addressHash }, index) => [
-        toHex(addressHash),
-        rootHashOf(storageRoots[index]),
-      ]),
+    const newStorages = await this.#update(storages, height, sealer);
+    for (const [index, { accountIndex }] of storages.entries())
+      storageRoots[accountIndex] = rootHashOf(newStorages[index]);
+    const changes = accounts.map(({ key, account }, index) =>
+      accountChange(key, account, storageRoots[index] as Hash),
     );
-    const changes = accounts.map(({ addressHash, account }): Change => {
-      const root = newRoots.get(toHex(addressHash)) ?? this.#storageRoot(addressHash);
-      if (account !== null) return { key: addressHash, value: encodeAccountLeaf(account, root) };
-      assert(
-        bytesEqual(root, EMPTY_TRIE_ROOT),
-        'an account that ends must have cleared its storage',
-      );
-      return { key: addressHash, value: undefined };
-    });
     const [root] = await this.#update([{ trie: this.#accounts, changes }], height, sealer);
-    this.#commit(height, root, storages, storageRoots);
+    this.#commit(height, root, storages, newStorages);
     this.#nodesEstimate += sealer.writes.length;
     return { height, root: this.#accounts.rootHash, writes: sealer.writes };
   }
 
-  /** Updates and seals tries side by side, without moving their roots. Returns the new ones, in order. */
+  /** Loads the ways to all keys that change. */
+  #load(
+    updates: readonly { trie: PartialTrie; changes: readonly { key: Uint8Array }[] }[],
+    height: Height,
+  ): Promise<void> {
+    const requests = updates.map(({ trie, changes }) => ({
+      trie,
+      keys: changes.map(({ key }) => key),
+    }));
+    return this.#loader.loadKeys(requests, height);
+  }
+
+  /**
+   * Updates and seals tries side by side, without moving their roots, and loads what a collapse turns out to need.
+   * Returns the new roots, in order.
+   */
   async #update(
     updates: readonly TrieUpdate[],
     height: Height,
     sealer: Sealer,
   ): Promise<(Child | undefined)[]> {
-    const requests = updates.map(({ trie, changes }) => ({
-      trie,
-      keys: changes.map(({ key }) => key),
-    }));
-    await this.#loader.loadKeys(requests, height);
     const results: (UpdateResult | undefined)[] = updates.map(() => undefined);
     for (;;) {
       const missing: { trie: PartialTrie; path: Uint8Array }[] = [];
@@ -286,6 +286,16 @@ export class StateTrie implements LedgerTrie {
     for (const [owner, trie] of this.#storages)
       if (!isLoaded(trie.root)) this.#storages.delete(owner);
   }
+}
+
+/** An account trie holds each account under the hash of its address. */
+function accountChange(key: Hash, account: Account | null, storageRoot: Hash): Change {
+  if (account !== null) return { key, value: encodeAccountLeaf(account, storageRoot) };
+  assert(
+    bytesEqual(storageRoot, EMPTY_TRIE_ROOT),
+    'an account that ends must have cleared its storage',
+  );
+  return { key, value: undefined };
 }
 
 /** A storage trie holds the RLP of each value under the hash of its slot. */
