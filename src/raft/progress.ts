@@ -73,12 +73,12 @@ export class Progress {
 
   /**
    * Takes a rejection of the Append that followed `prevIndex`; `candidate` is the highest index at
-   * which the logs can agree. False when the rejection is stale: next never falls to match.
+   * which the logs can agree. False when the rejection is stale. One at or below match always is, or
+   * the follower lost what it acknowledged: then asking again at once would never end.
    */
   rejected(prevIndex: number, candidate: number): boolean {
-    const stale =
-      this.state === 'replicate' ? prevIndex <= this.match : prevIndex !== this.next - 1;
-    if (stale) return false;
+    if (prevIndex <= this.match) return false;
+    if (this.state === 'probe' && prevIndex !== this.next - 1) return false;
     const next = Math.max(this.match, Math.min(prevIndex - 1, candidate)) + 1;
     this.becomeProbe();
     this.next = next;

@@ -11,9 +11,10 @@ const ACTIONS = {
   isolateLeader: 5,
   split: 5,
   blockOneWay: 8,
-  unblock: 8,
+  unblock: 12,
   pause: 8,
   pauseLeader: 4,
+  isolateAndPauseLeader: 4,
   stallDisk: 6,
   flapConnection: 5,
   transfer: 5,
@@ -27,18 +28,56 @@ const WEIGHTED: readonly Action[] = Object.entries(ACTIONS).flatMap(([action, we
   Array.from({ length: weight }, () => action as Action),
 );
 
+const AMBUSHES = [
+  'crashLeader',
+  'crashLeader',
+  'crashLeader',
+  'isolateLeader',
+  'isolateAndPauseLeader',
+] as const;
+const WATCH_MS = 1;
+
 /** Breaks one thing after another while it runs, and puts everything right when it stops. */
 export class Chaos {
   readonly #simulation: Simulation;
   readonly #meanMs: number;
+  readonly #downMeanMs: number;
+  /** Share of new leaders that are struck in their first moments, when histories part. */
+  readonly #ambushRate: number;
+  #ambushedTerm = 0;
   #running = true;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
-    this.#meanMs = simulation.dice.pick([20, 60, 200]);
+    const { churn, dice } = simulation;
+    this.#downMeanMs = dice.pick([20, 100, 300]);
+    this.#meanMs = churn ? 600 : dice.pick([20, 60, 200, 600]);
+    this.#ambushRate = churn ? 0.9 : dice.pick([0, 0.3, 0.8]);
   }
 
   start(): void {
+    this.#strikeSometimes();
+    if (this.#ambushRate > 0) this.#watchForLeaders();
+  }
+
+  #watchForLeaders(): void {
+    const { dice } = this.#simulation;
+    this.#after(WATCH_MS, () => {
+      const leader = this.#simulation.leader();
+      const term = leader?.status.term ?? 0;
+      if (leader && term > this.#ambushedTerm) {
+        this.#ambushedTerm = term;
+        const action = dice.pick(AMBUSHES);
+        if (dice.chance(this.#ambushRate))
+          this.#after(dice.exponential(dice.pick([0.1, 1, 5, 20])), () =>
+            this.#strike(action, leader),
+          );
+      }
+      this.#watchForLeaders();
+    });
+  }
+
+  #strikeSometimes(): void {
     const { events, dice, trace } = this.#simulation;
     events.schedule(dice.exponential(this.#meanMs), () => {
       if (!this.#running) return;
@@ -46,7 +85,7 @@ export class Chaos {
       const victim = this.#victim(action);
       trace(`chaos: ${action} ${victim.id}`);
       this.#strike(action, victim);
-      this.start();
+      this.#strikeSometimes();
     });
   }
 
@@ -72,7 +111,7 @@ export class Chaos {
     switch (action) {
       case 'crash':
       case 'crashLeader':
-        this.#crash(victim, dice.exponential(100));
+        this.#crash(victim, dice.exponential(this.#downMeanMs));
         break;
       case 'powerLoss':
         for (const member of members.values()) this.#crash(member, dice.exponential(30));
@@ -88,12 +127,18 @@ export class Chaos {
         network.block(victim.id, dice.pick([...members.keys()]));
         break;
       case 'unblock':
-        network.unblockAll();
+        network.unblock(0.5);
         break;
       case 'pause':
       case 'pauseLeader':
         victim.pause();
         this.#after(dice.exponential(150), () => victim.resume());
+        break;
+      case 'isolateAndPauseLeader':
+        // Time stands still for it: it goes on believing that it leads.
+        this.#separate(new Set([victim.id]));
+        victim.pause();
+        this.#after(dice.exponential(300), () => victim.resume());
         break;
       case 'stallDisk':
         victim.disk.stall(dice.exponential(200));
@@ -128,6 +173,7 @@ export class Chaos {
   #crash(member: SimMember, downMs: number): void {
     if (!member.up) return;
     member.crash();
+    if (this.#simulation.dice.chance(0.5)) this.#simulation.network.loseSentBy(member.id);
     this.#simulation.crashes += 1;
     this.#tellOthers(member, (other) => other.input((raft) => raft.peerDisconnected(member.id)));
     this.#after(downMs, () => this.#restart(member));
@@ -148,10 +194,12 @@ export class Chaos {
   }
 
   #separate(group: ReadonlySet<MemberId>): void {
-    const { members, network } = this.#simulation;
+    const { dice, members, network } = this.#simulation;
     for (const from of members.keys())
       for (const to of members.keys())
         if (group.has(from) !== group.has(to)) network.block(from, to);
+    if (dice.chance(0.8))
+      this.#after(dice.exponential(200), () => network.unblock(dice.pick([0.5, 1])));
   }
 
   #after(delayMs: number, run: () => void): void {

@@ -9,9 +9,13 @@ export interface NetworkOptions {
   readonly delayMeanMs: number;
   /** Share of messages that take fifty times as long. */
   readonly lateRate: number;
+  /** Share of messages on a blocked link that are held back until it is free, not lost. */
+  readonly clogRate: number;
   /** Messages travel as bytes. */
   readonly encoded: boolean;
 }
+
+const HELD_MAX = 1_000;
 
 /** Every message finds its own way: it may be lost, doubled, late, and overtake others. */
 export class SimNetwork {
@@ -20,6 +24,9 @@ export class SimNetwork {
   readonly #dice: Dice;
   readonly #deliver: (message: Message) => void;
   readonly #blocked = new Set<string>();
+  /** Rises when what a member has under way is lost. */
+  readonly #epochs = new Map<MemberId, number>();
+  #held: Message[] = [];
   #calm = false;
 
   constructor(
@@ -35,29 +42,48 @@ export class SimNetwork {
   send(message: Message): void {
     const dice = this.#dice;
     const { lossRate, duplicateRate, encoded } = this.#options;
+    if (this.#blocked.has(link(message.from, message.to))) {
+      if (this.#held.length < HELD_MAX && dice.chance(this.#options.clogRate))
+        this.#held.push(message);
+      return;
+    }
     if (!this.#calm && dice.chance(lossRate)) return;
     const bytes = encoded ? encodeMessage(message) : undefined;
     const copies = !this.#calm && dice.chance(duplicateRate) ? 2 : 1;
+    const epoch = this.#epochs.get(message.from);
     for (let copy = 0; copy < copies; copy += 1)
       this.#events.schedule(this.#delayMs(), () => {
-        if (this.#blocked.has(link(message.from, message.to))) return;
+        if (this.#epochs.get(message.from) !== epoch) return;
         this.#deliver(bytes === undefined ? message : decodeMessage(bytes));
       });
   }
 
-  /** Nothing passes in this direction. */
+  /** The machine of a member is gone, and what it had sent with it. */
+  loseSentBy(from: MemberId): void {
+    this.#epochs.set(from, (this.#epochs.get(from) ?? 0) + 1);
+  }
+
+  /** Nothing more passes in this direction but what is under way. */
   block(from: MemberId, to: MemberId): void {
     this.#blocked.add(link(from, to));
   }
 
-  unblockAll(): void {
-    this.#blocked.clear();
+  /** Frees each blocked direction with this probability; what it held back arrives. */
+  unblock(probability: number): void {
+    for (const blocked of this.#blocked)
+      if (this.#dice.chance(probability)) this.#blocked.delete(blocked);
+    const held = this.#held;
+    this.#held = [];
+    for (const message of held) {
+      if (this.#blocked.has(link(message.from, message.to))) this.#held.push(message);
+      else this.send(message);
+    }
   }
 
   /** The faults are over. */
   calm(): void {
     this.#calm = true;
-    this.unblockAll();
+    this.unblock(1);
   }
 
   #delayMs(): number {

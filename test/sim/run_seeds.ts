@@ -1,5 +1,6 @@
 import { errorText } from '../../src/lib/error.ts';
-import { type MemberConstructor, Simulation, type SimulationResult } from './simulation.ts';
+import type { Defect } from './defects.ts';
+import { Simulation, type SimulationResult } from './simulation.ts';
 
 /** Lines of the trace that a failed replay shows. */
 const TRACE_LINES_MAX = 400;
@@ -34,14 +35,12 @@ export function replay(seed: number): SimulationResult {
   }
 }
 
-/** The first seed of the range at which members of this kind are caught, and by what. */
-export function firstCaught(
-  member: MemberConstructor,
-  range: { first: number; count: number },
-): { seed: number; reason: string } | undefined {
-  for (let seed = range.first; seed < range.first + range.count; seed += 1) {
+/** The first seed at which a defect is caught, and by what; undefined when it stays hidden. */
+export function firstCaught(defect: Defect): { seed: number; reason: string } | undefined {
+  const { member, churn = false } = defect;
+  for (let seed = 1; seed <= defect.seeds; seed += 1) {
     try {
-      new Simulation({ seed, member }).run();
+      new Simulation({ seed, member, churn }).run();
     } catch (thrown) {
       return { seed, reason: errorText(thrown) };
     }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { replay, runSeeds } from './run_seeds.ts';
+import { DEFECTS } from './defects.ts';
+import { firstCaught, replay, runSeeds } from './run_seeds.ts';
 
 const SEEDS = 1_000;
 const SEEDS_PER_TEST = 100;
@@ -10,11 +11,15 @@ if (seed !== undefined) {
   it(`seed ${seed}`, () => replay(Number(seed)));
 } else {
   for (let first = 1; first <= SEEDS; first += SEEDS_PER_TEST)
-    it(`seeds ${first} to ${first + SEEDS_PER_TEST - 1} keep every invariant and converge`, () => {
+    it(`seeds ${first} to ${first + SEEDS_PER_TEST - 1} keep every invariant and converge (scenarios 82 and 83)`, () => {
       const totals = runSeeds({ first, count: SEEDS_PER_TEST });
       expect(totals.acknowledged).toBeGreaterThan(SEEDS_PER_TEST);
       expect(totals.servedReads).toBeGreaterThan(SEEDS_PER_TEST);
       expect(totals.elections).toBeGreaterThan(SEEDS_PER_TEST);
       expect(totals.crashes).toBeGreaterThan(SEEDS_PER_TEST);
+    });
+  for (const defect of DEFECTS)
+    it(`catches within ${defect.seeds} seeds: ${defect.name}`, () => {
+      expect(firstCaught(defect)).toBeDefined();
     });
 }
