@@ -1,7 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { CodedError } from '../lib/error.ts';
 import { encodeStatusDetails } from '../lib/status_details.ts';
-import type { BackendErrorCode } from './backend.ts';
+import { NodeError, type NodeErrorCode } from '../types/node_error.ts';
 
 type ApiErrorCode =
   // A request that no state of the chain could answer.
@@ -17,9 +17,9 @@ type ApiErrorCode =
 /** What a face itself answers with, beside the errors of the backend. */
 export class ApiError extends CodedError<ApiErrorCode> {}
 
-type ErrorCode = BackendErrorCode | ApiErrorCode;
+type ErrorCode = NodeErrorCode | ApiErrorCode;
 
-/** Why something was not done: a BackendError, an ApiError or a refusal. */
+/** Why something was not done: a NodeError, an ApiError or a refusal. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly message: string;
@@ -82,14 +82,9 @@ export interface WireRefusal {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Whether this is an error that clients may see: known by its code, so that the backend needs nothing of this room. */
-export function isFailure(thrown: unknown): thrown is CodedError<ErrorCode> {
-  return thrown instanceof CodedError && Object.hasOwn(STATUS_CODES, thrown.code);
-}
-
 /** Anything thrown as a failure; what is none of ours is a defect, of which clients learn nothing more. */
 export function failureOf(thrown: unknown): Failure {
-  if (isFailure(thrown)) return thrown;
+  if (thrown instanceof NodeError || thrown instanceof ApiError) return thrown;
   return new ApiError('INTERNAL', 'this member failed; its log says why', { cause: thrown });
 }
 

@@ -1,8 +1,8 @@
 import type { handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
 import type { Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
+import { NodeError } from '../types/node_error.ts';
 import { ApiError, type ErrorStatus, errorStatus, type Failure, failureOf } from './api_error.ts';
-import { BackendError } from './backend.ts';
 import type { Wire } from './responses.ts';
 
 /** A call whose answer is a stream. */
@@ -117,7 +117,7 @@ export class OpenCalls {
 
   #refusal(): Failure | undefined {
     if (this.#stopping.signal.aborted)
-      return new BackendError('STOPPING', 'this member is stopping; ask another member');
+      return new NodeError('STOPPING', 'this member is stopping; ask another member');
     if (this.#count < this.#streamsMax) return undefined;
     return new ApiError(
       'TOO_MANY_CALLS',

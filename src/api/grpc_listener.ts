@@ -11,7 +11,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check';
 import type { Clock, Logger } from '../lib/environment.ts';
 import { CodedError, errorText } from '../lib/error.ts';
-import type { Readiness } from './backend.ts';
+import type { Readiness } from '../types/views.ts';
 import type { OpenCalls } from './calls.ts';
 import { LOADER_OPTIONS } from './proto.ts';
 import { ReloadingCredentials, type TlsFiles } from './server_credentials.ts';

@@ -1,5 +1,6 @@
 import { HASH_BYTES, type Height } from '../types/primitives.ts';
-import type { BlockView, NodeBackend } from './backend.ts';
+import type { BlockView } from '../types/views.ts';
+import type { NodeBackend } from './backend.ts';
 import { consistencyField, detailField, invalid, safeIntegerField } from './request_fields.ts';
 import { blockWire, type Wire } from './responses.ts';
 import type { ListBlocksRequest } from './wire.ts';

@@ -1,5 +1,6 @@
 import { ADDRESS_BYTES, ZERO_HASH } from '../types/primitives.ts';
-import type { BlockSelector, CallMessage, NodeBackend, ReadOptions } from './backend.ts';
+import type { BlockSelector, CallMessage, ReadOptions } from '../types/views.ts';
+import type { NodeBackend } from './backend.ts';
 import {
   addressField,
   consistencyField,

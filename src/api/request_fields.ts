@@ -1,7 +1,7 @@
 import { bytesToBigInt } from '../lib/bytes.ts';
 import { ADDRESS_BYTES, type Address, HASH_BYTES, type Hash } from '../types/primitives.ts';
+import type { Consistency, TransactionDetail } from '../types/views.ts';
 import { ApiError } from './api_error.ts';
-import type { Consistency, TransactionDetail } from './backend.ts';
 
 export function invalid(field: string, expected: string): ApiError {
   return new ApiError('INVALID_REQUEST', `${field} must be ${expected}`, { fields: { field } });

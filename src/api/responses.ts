@@ -2,8 +2,8 @@ import { bigIntToBytes } from '../lib/bytes.ts';
 import type { Header } from '../types/block.ts';
 import type { Height } from '../types/primitives.ts';
 import type { Log } from '../types/receipt.ts';
+import type { SubmitResult } from '../types/submission.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
-import { wireRefusal } from './api_error.ts';
 import type {
   AccountView,
   Answer,
@@ -14,9 +14,9 @@ import type {
   NodeStatus,
   ProofView,
   ReceiptView,
-  SubmitResult,
   TransactionView,
-} from './backend.ts';
+} from '../types/views.ts';
+import { wireRefusal } from './api_error.ts';
 
 /**
  * Domain values as the messages of node.proto, in the form that the loader encodes: 256-bit numbers as minimal

@@ -1,7 +1,9 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { assert } from '../lib/assert.ts';
-import { isFailure, wireRefusal } from './api_error.ts';
-import { BackendError, type NodeBackend, type SubmitResult } from './backend.ts';
+import { NodeError } from '../types/node_error.ts';
+import type { SubmitResult } from '../types/submission.ts';
+import { wireRefusal } from './api_error.ts';
+import type { NodeBackend } from './backend.ts';
 import type { OpenCalls } from './calls.ts';
 import { invalid, type WaitLevel, waitField } from './request_fields.ts';
 import { submissionWire, submitResultWire, type Wire } from './responses.ts';
@@ -28,7 +30,7 @@ export async function submitTransaction(
   assert(result !== undefined, 'a submitted transaction has a result');
   if (result.kind === 'refused') {
     const { code, message, fields } = result.refusal;
-    throw new BackendError(code, message, { fields: { ...fields } });
+    throw new NodeError(code, message, { fields: { ...fields } });
   }
   return { submission: submissionWire(result) };
 }
@@ -76,7 +78,7 @@ export class SubmissionStream {
     await promise;
     this.#calls.stopping.removeEventListener('abort', stop);
     if (this.#calls.stopping.aborted)
-      throw new BackendError(
+      throw new NodeError(
         'STOPPING',
         'this member is stopping; submit what is unanswered to another member, it is harmless',
       );
@@ -107,7 +109,7 @@ export class SubmissionStream {
       return { id, results: results.map(submitResultWire) };
     } catch (thrown) {
       const failure = this.#signal.aborted
-        ? new BackendError('OUTCOME_UNKNOWN', 'the client left')
+        ? new NodeError('OUTCOME_UNKNOWN', 'the client left')
         : this.#calls.failureOf('SubmitTransactions', thrown);
       return { id: request.id, refusal: wireRefusal(failure) };
     }
@@ -150,7 +152,7 @@ async function settled(
   try {
     return { ...result, state: await backend.committed(result.hash, signal) };
   } catch (thrown) {
-    if (isFailure(thrown)) return result;
+    if (thrown instanceof NodeError) return result;
     throw thrown;
   }
 }

@@ -1,8 +1,9 @@
 import { Metadata, type ServerWritableStream } from '@grpc/grpc-js';
 import type { Clock } from '../lib/environment.ts';
+import { NodeError } from '../types/node_error.ts';
 import type { Height } from '../types/primitives.ts';
 import { ApiError } from './api_error.ts';
-import { BackendError, type NodeBackend } from './backend.ts';
+import type { NodeBackend } from './backend.ts';
 import type { OpenCalls } from './calls.ts';
 import { type LogFilter, logMatches } from './log_filter.ts';
 import {
@@ -92,7 +93,7 @@ export class Subscriptions {
       }
     } catch (thrown) {
       if (!this.#calls.stopping.aborted) throw thrown;
-      throw new BackendError(
+      throw new NodeError(
         'STOPPING',
         `this member is stopping; subscribe at another member from height ${height}`,
         { fields: { nextHeight: height } },

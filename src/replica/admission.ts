@@ -8,11 +8,11 @@ import type { ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
 import type { AdmittedTransaction, Command } from '../types/command.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Hash } from '../types/primitives.ts';
+import { refusal, refused, type SubmitResult } from '../types/submission.ts';
 import { ADMISSION_TRANSACTIONS_MAX } from './apply_admission.ts';
 import type { RangeEffects } from './apply_range.ts';
 import type { Chain } from './chain.ts';
 import type { FlatState } from './flat_state.ts';
-import { refusal, refused, type SubmitResult } from './submission.ts';
 import { refusalOf } from './transaction_rules.ts';
 
 export interface AdmissionOptions {

@@ -2,11 +2,11 @@ import { transactionHash } from '../crypto/transaction.ts';
 import { assert } from '../lib/assert.ts';
 import type { AdmitTransactions } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
+import { refused, type SubmitResult } from '../types/submission.ts';
 import type { ApplyRange } from './apply_range.ts';
 import { pendingKey } from './keys.ts';
 import { pooledTransaction } from './pooled_transaction.ts';
 import { encodePending } from './records.ts';
-import { refused, type SubmitResult } from './submission.ts';
 
 /** Transactions of one command, so that (entry, position) makes a sequence number that is a safe integer. */
 export const ADMISSION_TRANSACTIONS_MAX = 4096;

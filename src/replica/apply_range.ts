@@ -7,13 +7,13 @@ import type { AdmittedTransaction, Command } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
 import { decodeAccount, type Outcome } from '../types/outcome.ts';
 import type { Hash, Height } from '../types/primitives.ts';
+import type { SubmitResult } from '../types/submission.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
 import type { Chain } from './chain.ts';
 import { accountKey, pendingKey, transactionStateKey } from './keys.ts';
 import type { HeadResults, LedgerHead } from './ledger.ts';
 import { decodeTransactionState, encodeTransactionState } from './records.ts';
 import type { StoredBlock } from './stored_block.ts';
-import type { SubmitResult } from './submission.ts';
 
 /** An entry with its command; a no-op has none. */
 export interface DecodedEntry {

@@ -4,18 +4,10 @@ import type { CallFailure, CallRequest } from '../execution/call.ts';
 import { ExecutionError } from '../execution/execution_error.ts';
 import { toPrefixedHex } from '../lib/bytes.ts';
 import type { Genesis } from '../types/genesis.ts';
+import { NodeError } from '../types/node_error.ts';
+import type { Answer, CallResult } from '../types/views.ts';
 import { callContext } from './block_context.ts';
 import type { Ledger } from './ledger.ts';
-import type { Answer } from './reads.ts';
-import { ReplicaError } from './replica_error.ts';
-
-export interface CallAnswer {
-  readonly succeeded: boolean;
-  readonly returnData: Uint8Array;
-  readonly gasUsed: bigint;
-  /** Why it failed, for people; empty when it succeeded. */
-  readonly failure: string;
-}
 
 /** Blocks may come while a call runs; it starts anew then. */
 const ATTEMPTS_MAX = 5;
@@ -35,7 +27,7 @@ export class Calls {
     this.#ledger = dependencies.ledger;
   }
 
-  async call(request: CallRequest): Promise<Answer<CallAnswer>> {
+  async call(request: CallRequest): Promise<Answer<CallResult>> {
     const { height, value } = await this.#atOneHeight((context) =>
       this.#executor.call(request, context),
     );
@@ -50,7 +42,7 @@ export class Calls {
       this.#executor.estimateGas(request, context),
     );
     if (value.ok) return { height, value: value.gasLimit };
-    throw new ReplicaError(
+    throw new NodeError(
       'EXECUTION_FAILED',
       `no gas limit makes the message succeed: ${failureText(value.failure)}`,
       { fields: { returnData: toPrefixedHex(value.output) } },
@@ -69,11 +61,11 @@ export class Calls {
       } catch (thrown) {
         if (!(thrown instanceof ExecutionError)) throw thrown;
         if (thrown.code === 'OVERLOADED')
-          throw new ReplicaError('OVERLOADED', thrown.message, { cause: thrown });
+          throw new NodeError('OVERLOADED', thrown.message, { cause: thrown });
         if (thrown.code !== 'STATE_MOVED') throw thrown;
       }
     }
-    throw new ReplicaError('OVERLOADED', 'the state moves faster than the call runs; call again');
+    throw new NodeError('OVERLOADED', 'the state moves faster than the call runs; call again');
   }
 }
 

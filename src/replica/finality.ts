@@ -1,10 +1,9 @@
 import { toHex } from '../lib/bytes.ts';
+import { NodeError } from '../types/node_error.ts';
 import type { Hash } from '../types/primitives.ts';
+import type { FinalState } from '../types/submission.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
 import type { Chain } from './chain.ts';
-import { ReplicaError } from './replica_error.ts';
-
-export type FinalState = Exclude<TransactionState, { readonly state: 'pending' }>;
 
 /** Calls that may wait for a final state at once. */
 const WAITING_MAX = 100_000;
@@ -22,7 +21,7 @@ export class Finality {
   /** Resolves with the final state of an admitted transaction; rejects with the signal's reason. */
   async of(hash: Hash, signal: AbortSignal): Promise<FinalState> {
     if (this.#count >= WAITING_MAX)
-      throw new ReplicaError('OVERLOADED', 'too many requests wait here; ask for the state later');
+      throw new NodeError('OVERLOADED', 'too many requests wait here; ask for the state later');
     const key = toHex(hash);
     const { promise, resolve, reject } = Promise.withResolvers<FinalState>();
     const waiters = this.#waiting.get(key) ?? new Set();

@@ -1,7 +1,7 @@
 import { HASH_BYTES } from '../types/primitives.ts';
 import { CodecError, decodeRlp, encodeRlp, FieldReader, type RlpItem } from '../types/rlp.ts';
+import type { RefusalCode, SubmitResult } from '../types/submission.ts';
 import { decodeTransactionState, encodeTransactionState } from './records.ts';
-import type { SubmitResult } from './submission.ts';
 
 /** Submissions that a member passes on to the leader, and the leader's answer. */
 export function encodeSubmission(raws: readonly Uint8Array[]): Uint8Array {
@@ -54,7 +54,7 @@ function resultFrom(item: RlpItem): SubmitResult {
   return {
     kind: 'refused',
     refusal: {
-      code: textOf(reader.bytes('code')) as never,
+      code: textOf(reader.bytes('code')) as RefusalCode,
       message: textOf(reader.bytes('message')),
       fields: JSON.parse(textOf(reader.bytes('fields'))),
     },

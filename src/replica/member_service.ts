@@ -2,23 +2,24 @@ import { ClusterError } from '../cluster/cluster_error.ts';
 import type { CallRequest } from '../execution/call.ts';
 import type { Clock } from '../lib/environment.ts';
 import type { MemberId } from '../types/entry.ts';
+import { NodeError } from '../types/node_error.ts';
 import { type Address, type Hash, type Height, ZERO_HASH } from '../types/primitives.ts';
-import { type CallAnswer, Calls } from './calls.ts';
-import type { FinalState } from './finality.ts';
+import type { FinalState, SubmitResult } from '../types/submission.ts';
+import type {
+  Answer,
+  BlockSelector,
+  CallResult,
+  ProofView,
+  Readiness,
+  ReadOptions,
+  TransactionDetail,
+} from '../types/views.ts';
+import { Calls } from './calls.ts';
 import { decodeSubmission, encodeSubmitResults } from './forwarding.ts';
 import type { Member } from './member.ts';
-import { type ProofAnswer, Proofs } from './proofs.ts';
-import type { Readiness } from './readiness.ts';
-import { type Answer, type BlockSelector, Reads } from './reads.ts';
-import { ReplicaError } from './replica_error.ts';
-import type { SubmitResult } from './submission.ts';
+import { Proofs } from './proofs.ts';
+import { Reads } from './reads.ts';
 import { SubmitRouter } from './submit_router.ts';
-
-export interface ReadOptions {
-  /** Linearizable reads see everything acknowledged before they began; local ones may be old. */
-  readonly consistency: 'linearizable' | 'local';
-  readonly signal: AbortSignal;
-}
 
 /** How long a linearizable read looks for a leader when its client set no deadline. */
 const READ_PATIENCE_MS = 10_000;
@@ -87,11 +88,11 @@ export class MemberService {
   }
 
   /** Speaks for the last height that this member has hashed, at least the one applied before. */
-  proof(address: Address, slots: readonly Hash[], read: ReadOptions): Promise<Answer<ProofAnswer>> {
+  proof(address: Address, slots: readonly Hash[], read: ReadOptions): Promise<Answer<ProofView>> {
     return this.#read(read, () => this.#proofs.of(address, slots, read.signal));
   }
 
-  block(selector: BlockSelector, detail: 'hashes' | 'full', read: ReadOptions) {
+  block(selector: BlockSelector, detail: TransactionDetail, read: ReadOptions) {
     return this.#read(read, () => this.#reads.block(selector, detail));
   }
 
@@ -103,7 +104,7 @@ export class MemberService {
     return this.#read(read, () => this.#reads.receipt(hash));
   }
 
-  call(message: CallRequest, read: ReadOptions): Promise<Answer<CallAnswer>> {
+  call(message: CallRequest, read: ReadOptions): Promise<Answer<CallResult>> {
     return this.#read(read, () => this.#calls.call(message));
   }
 
@@ -158,18 +159,18 @@ export class MemberService {
   ): Promise<{ leaderId: MemberId; term: number }> {
     const answer = this.#member.driver.transferLeadership(target);
     if (answer?.refused === 'unknown-member')
-      throw new ReplicaError('UNKNOWN_MEMBER', `there is no member ${target}`);
+      throw new NodeError('UNKNOWN_MEMBER', `there is no member ${target}`);
     if (answer?.refused === 'not-leader')
-      throw new ReplicaError('NOT_LEADER', `ask the leader, member ${answer.leader ?? 'unknown'}`);
+      throw new NodeError('NOT_LEADER', `ask the leader, member ${answer.leader ?? 'unknown'}`);
     if (answer !== undefined)
-      throw new ReplicaError('TRANSFER_FAILED', 'another transfer is under way; try again later');
+      throw new NodeError('TRANSFER_FAILED', 'another transfer is under way; try again later');
     const { electionTimeoutMs } = this.#member.options.config.raft;
     const deadlineMs = this.#clock.monotonicMs() + 3 * electionTimeoutMs;
     for (;;) {
       const { leader, term } = this.#member.leadership;
       if (leader === target) return { leaderId: target, term };
       if (signal.aborted || this.#clock.monotonicMs() >= deadlineMs)
-        throw new ReplicaError(
+        throw new NodeError(
           'TRANSFER_FAILED',
           `member ${target} did not take over; the leader is ${leader ?? 'unknown'}`,
         );
@@ -202,7 +203,7 @@ export class MemberService {
   ): Promise<Value> {
     const reason = this.#member.readiness.fencedReason;
     if (reason !== undefined)
-      throw new ReplicaError('FENCED', `this member has fenced itself: ${reason}; ask another one`);
+      throw new NodeError('FENCED', `this member has fenced itself: ${reason}; ask another one`);
     if (consistency === 'linearizable') {
       const patience = AbortSignal.timeout(READ_PATIENCE_MS);
       await this.#member.driver.linearize(AbortSignal.any([signal, patience]));

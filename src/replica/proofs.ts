@@ -1,24 +1,7 @@
 import type { TrieThread } from '../trie/trie_thread.ts';
-import { type Address, EMPTY_CODE_HASH, type Hash, type Height } from '../types/primitives.ts';
+import { type Address, EMPTY_CODE_HASH, type Hash } from '../types/primitives.ts';
+import type { Answer, ProofView } from '../types/views.ts';
 import type { Member } from './member.ts';
-import type { Answer } from './reads.ts';
-
-/** The content of EIP-1186; proofs are the RLP of nodes from the root down. */
-export interface ProofAnswer {
-  readonly stateRoot: Hash;
-  /** The block whose header carries the root (height + 2), if it is applied here. */
-  readonly headerHeight: Height | undefined;
-  readonly nonce: bigint;
-  readonly balance: bigint;
-  readonly codeHash: Hash;
-  readonly storageRoot: Hash;
-  readonly accountProof: readonly Uint8Array[];
-  readonly storageProofs: readonly {
-    readonly slot: Hash;
-    readonly value: Uint8Array;
-    readonly proof: readonly Uint8Array[];
-  }[];
-}
 
 /** Blocks above a state whose header carries its root. */
 const ROOT_DISTANCE = 2;
@@ -38,7 +21,7 @@ export class Proofs {
     address: Address,
     slots: readonly Hash[],
     signal: AbortSignal,
-  ): Promise<Answer<ProofAnswer>> {
+  ): Promise<Answer<ProofView>> {
     await this.#member.hashedHeights.atLeast(this.#member.ledger.head.executedHeight, signal);
     const proof = await this.#trie.prove(address, slots);
     const headerHeight = proof.height + ROOT_DISTANCE;

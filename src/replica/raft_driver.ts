@@ -13,7 +13,7 @@ import type {
   Ready,
 } from '../raft/ready.ts';
 import type { Entry, HardState, MemberId } from '../types/entry.ts';
-import { ReplicaError } from './replica_error.ts';
+import { NodeError } from '../types/node_error.ts';
 
 /** The durable log as the driver needs it (wal/). */
 export interface DurableLog extends LogReader {
@@ -90,7 +90,7 @@ export class RaftDriver {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTick();
-    this.#failReads(new ReplicaError('STOPPING', 'this member is stopping; ask another one'));
+    this.#failReads(new NodeError('STOPPING', 'this member is stopping; ask another one'));
     await this.#lastWrite.catch(() => undefined);
     await this.#applying;
   }
@@ -141,9 +141,9 @@ export class RaftDriver {
    */
   async linearize(signal: AbortSignal): Promise<void> {
     for (;;) {
-      if (this.#stopped) throw new ReplicaError('STOPPING', 'this member is stopping');
+      if (this.#stopped) throw new NodeError('STOPPING', 'this member is stopping');
       if (this.#readsInRound.size >= WAITING_READS_MAX)
-        throw new ReplicaError('OVERLOADED', 'too many reads wait for a quorum; try again later');
+        throw new NodeError('OVERLOADED', 'too many reads wait for a quorum; try again later');
       const state = await abortable(this.#readState(), signal);
       if ('index' in state) return abortable(this.appliedUpTo(state.index), signal);
       await abortable(this.#pause(READ_RETRY_MS), signal);
@@ -271,7 +271,7 @@ export class RaftDriver {
     this.#readsInRound.delete(state.requestId);
   }
 
-  #failReads(error: ReplicaError): void {
+  #failReads(error: NodeError): void {
     for (const read of this.#readsInRound.values()) read.reject(error);
     this.#readsInRound.clear();
   }
@@ -286,7 +286,7 @@ export class RaftDriver {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#cancelTick();
-    this.#failReads(new ReplicaError('STOPPING', 'this member has failed; ask another one'));
+    this.#failReads(new NodeError('STOPPING', 'this member has failed; ask another one'));
     this.#dependencies.onFatal(thrown);
   }
 }
@@ -294,7 +294,7 @@ export class RaftDriver {
 interface SharedRead {
   readonly promise: Promise<ReadState>;
   readonly resolve: (state: ReadState) => void;
-  readonly reject: (error: ReplicaError) => void;
+  readonly reject: (error: NodeError) => void;
 }
 
 function sharedRead(): SharedRead {
@@ -307,7 +307,7 @@ function sharedRead(): SharedRead {
 /** The promise's result, or NO_LEADER when the signal aborts first. */
 function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const refusal = () =>
-    new ReplicaError('NO_LEADER', 'no leader confirmed the read in time; try again', {
+    new NodeError('NO_LEADER', 'no leader confirmed the read in time; try again', {
       cause: signal.reason,
     });
   if (signal.aborted) return Promise.reject(refusal());

@@ -1,11 +1,5 @@
 import type { Leadership } from '../raft/ready.ts';
-
-/** Whether clients should come here, and if not, why. */
-export interface Readiness {
-  readonly ready: boolean;
-  /** Empty when ready. */
-  readonly reason: string;
-}
+import type { Readiness } from '../types/views.ts';
 
 const READY: Readiness = { ready: true, reason: '' };
 

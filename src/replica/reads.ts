@@ -2,7 +2,8 @@ import { contractAddress } from '../crypto/transaction.ts';
 import { effectiveGasPrice } from '../execution/fees.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
-import { type Commit, encodeHeader, type Header } from '../types/block.ts';
+import { type Commit, encodeHeader } from '../types/block.ts';
+import { NodeError } from '../types/node_error.ts';
 import type { Outcome } from '../types/outcome.ts';
 import {
   type Address,
@@ -11,9 +12,17 @@ import {
   type Height,
   ZERO_HASH,
 } from '../types/primitives.ts';
-import type { Log } from '../types/receipt.ts';
 import { decodeTransaction } from '../types/transaction.ts';
-import type { TransactionState } from '../types/transaction_state.ts';
+import type {
+  Answer,
+  BlockLogs,
+  BlockSelector,
+  BlockView,
+  CodeView,
+  ReceiptView,
+  TransactionDetail,
+  TransactionView,
+} from '../types/views.ts';
 import type { Chain } from './chain.ts';
 import { FlatState } from './flat_state.ts';
 import { HEAD_KEY, pendingKey } from './keys.ts';
@@ -21,26 +30,6 @@ import { decodeHead, decodePending } from './records.ts';
 import { ReplicaError } from './replica_error.ts';
 import type { StoreReader } from './store.ts';
 import type { StoredBlock } from './stored_block.ts';
-
-/** A value and the executed height that it speaks for. */
-export interface Answer<Value> {
-  readonly height: Height;
-  readonly value: Value;
-}
-
-export type BlockSelector =
-  | { readonly by: 'height'; readonly height: Height }
-  | { readonly by: 'id'; readonly blockId: Hash }
-  | { readonly by: 'latest' };
-
-export interface BlockAnswer {
-  readonly blockId: Hash;
-  readonly header: Header;
-  readonly encodedHeader: Uint8Array;
-  readonly commit: Commit;
-  readonly transactionHashes: readonly Hash[];
-  readonly transactions: readonly Uint8Array[] | undefined;
-}
 
 /**
  * Reads of accounts, blocks, transactions and receipts on this member. Each sees one moment: the state
@@ -93,7 +82,7 @@ export class Reads {
     });
   }
 
-  code(address: Address): Promise<Answer<{ code: Uint8Array; codeHash: Hash }>> {
+  code(address: Address): Promise<Answer<CodeView>> {
     return this.at(async (state) => {
       const codeHash = (await state.account(address))?.codeHash ?? EMPTY_CODE_HASH;
       return { code: await state.code(codeHash), codeHash };
@@ -107,7 +96,7 @@ export class Reads {
     });
   }
 
-  async block(selector: BlockSelector, detail: 'hashes' | 'full'): Promise<Answer<BlockAnswer>> {
+  async block(selector: BlockSelector, detail: TransactionDetail): Promise<Answer<BlockView>> {
     return this.at(async (_state, executedHeight) => {
       const height = await this.#selected(selector, executedHeight);
       const stored =
@@ -115,7 +104,7 @@ export class Reads {
           ? undefined
           : await this.#chain.block(height);
       if (stored === undefined)
-        throw new ReplicaError(
+        throw new NodeError(
           'BLOCK_NOT_FOUND',
           `no such block; the last applied one is ${executedHeight}`,
           { fields: { height: executedHeight } },
@@ -132,13 +121,11 @@ export class Reads {
     });
   }
 
-  async transaction(
-    hash: Hash,
-  ): Promise<Answer<{ state: TransactionState; raw: Uint8Array | undefined }>> {
+  async transaction(hash: Hash): Promise<Answer<TransactionView>> {
     return this.at(async (_state, _height, store) => {
       const [state] = await this.#chain.transactionStates([hash]);
       if (state === undefined)
-        throw new ReplicaError('TRANSACTION_NOT_FOUND', 'no such transaction was admitted here');
+        throw new NodeError('TRANSACTION_NOT_FOUND', 'no such transaction was admitted here');
       if (state.state === 'included') {
         const { block } = await this.#chain.storedBlock(state.height);
         return { state, raw: block.transactions[state.index] };
@@ -148,13 +135,13 @@ export class Reads {
     });
   }
 
-  receipt(hash: Hash): Promise<Answer<ReceiptAnswer>> {
+  receipt(hash: Hash): Promise<Answer<ReceiptView>> {
     return this.at(async () => {
       const [state] = await this.#chain.transactionStates([hash]);
       const outcome =
         state?.state === 'included' ? await this.#chain.outcome(state.height) : undefined;
       if (state?.state !== 'included' || outcome === undefined)
-        throw new ReplicaError(
+        throw new NodeError(
           'RECEIPT_NOT_FOUND',
           state === undefined
             ? 'no such transaction was admitted here'
@@ -166,13 +153,10 @@ export class Reads {
   }
 
   /** Logs of one executed block by transaction. */
-  async blockLogs(height: Height): Promise<{
-    blockId: Hash;
-    transactions: { hash: Hash; index: number; firstLogIndex: number; logs: readonly Log[] }[];
-  }> {
+  async blockLogs(height: Height): Promise<BlockLogs> {
     const outcome = await this.#chain.outcome(height);
     if (outcome === undefined)
-      throw new ReplicaError('BLOCK_NOT_FOUND', `block ${height} is not applied here`);
+      throw new NodeError('BLOCK_NOT_FOUND', `block ${height} is not applied here`);
     const { blockId, transactionHashes } = await this.#chain.storedBlock(height);
     let firstLogIndex = 0;
     const transactions = [];
@@ -190,24 +174,8 @@ export class Reads {
   }
 }
 
-export interface ReceiptAnswer {
-  readonly transactionHash: Hash;
-  readonly height: Height;
-  readonly index: number;
-  readonly blockId: Hash;
-  readonly type: number;
-  readonly succeeded: boolean;
-  readonly gasUsed: bigint;
-  readonly cumulativeGasUsed: bigint;
-  readonly effectiveGasPrice: bigint;
-  readonly contractAddress: Address | undefined;
-  readonly logsBloom: Uint8Array;
-  readonly logs: readonly Log[];
-  readonly firstLogIndex: number;
-}
-
 /** A receipt with all that follows from its place and its transaction. */
-function receiptAnswer(stored: StoredBlock, outcome: Outcome, index: number): ReceiptAnswer {
+function receiptAnswer(stored: StoredBlock, outcome: Outcome, index: number): ReceiptView {
   const { block, senders, transactionHashes, blockId } = stored;
   const receipt = outcome.receipts[index];
   const raw = block.transactions[index];

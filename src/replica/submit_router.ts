@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/environment.ts';
 import type { MemberId } from '../types/entry.ts';
+import { refusal, refused, type SubmitResult } from '../types/submission.ts';
 import { decodeSubmitResults, encodeSubmission } from './forwarding.ts';
-import { refusal, refused, type SubmitResult } from './submission.ts';
 
 export interface SubmitRouterDependencies {
   /** The leader as far as this member knows. */

@@ -3,7 +3,7 @@ import { type TransactionReason, transactionReason } from '../execution/block_ru
 import { forkAt, INIT_CODE_BYTES_MAX, minimumGasLimitFor } from '../execution/fees.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Height } from '../types/primitives.ts';
-import { type Refusal, refusal } from './submission.ts';
+import { type Refusal, refusal } from '../types/submission.ts';
 
 interface ChainRules {
   readonly genesis: Genesis;

@@ -1,9 +1,10 @@
 import { credentials, status } from '@grpc/grpc-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { AdminServer } from '../../../src/api/admin_server.ts';
-import { type AdminBackend, BackendError } from '../../../src/api/backend.ts';
+import type { AdminBackend } from '../../../src/api/backend.ts';
 import { systemClock } from '../../../src/lib/environment.ts';
 import type { CertificateRole } from '../../../src/types/certificate_identity.ts';
+import { NodeError } from '../../../src/types/node_error.ts';
 import { connect, failure, type NodeClient, RecordingLogger } from './api_fixture.ts';
 import { MemoryBackend } from './memory_backend.ts';
 import { TestAuthority, writeTlsFiles } from './test_certificates.ts';
@@ -61,7 +62,7 @@ describe('Admin', () => {
       ['TRANSFER_FAILED', status.ABORTED],
     ] as const) {
       backend.transferLeadership = async () => {
-        throw new BackendError(code, 'ask member 2', { fields: { leaderId: 2 } });
+        throw new NodeError(code, 'ask member 2', { fields: { leaderId: 2 } });
       };
       const error = await failure(client.unary('TransferLeadership', { target: 1 }));
       expect([error.code, error.message]).toEqual([expected, 'ask member 2']);

@@ -1,13 +1,9 @@
-import {
-  BackendError,
-  type BlockView,
-  type NodeBackend,
-  type NodeStatus,
-  type Readiness,
-  type SubmitResult,
-} from '../../../src/api/backend.ts';
+import type { NodeBackend } from '../../../src/api/backend.ts';
 import { encodeHeader, type Header } from '../../../src/types/block.ts';
+import { NodeError } from '../../../src/types/node_error.ts';
 import type { Log } from '../../../src/types/receipt.ts';
+import type { SubmitResult } from '../../../src/types/submission.ts';
+import type { BlockView, NodeStatus, Readiness } from '../../../src/types/views.ts';
 
 export function filled(length: number, byte: number): Uint8Array {
   return new Uint8Array(length).fill(byte);
@@ -110,7 +106,7 @@ export class MemoryBackend implements NodeBackend {
   block: NodeBackend['block'] = async (selector, detail) => {
     const height = selector.by === 'height' ? selector.height : this.appliedHeight;
     if (height < 1 || height > this.appliedHeight)
-      throw new BackendError('BLOCK_NOT_FOUND', `there is no block ${height} yet`, {
+      throw new NodeError('BLOCK_NOT_FOUND', `there is no block ${height} yet`, {
         fields: { height },
       });
     return { height: this.appliedHeight, value: this.#blockView(height, detail === 'full') };

@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
-import { BackendError, type ReadOptions } from '../../../src/api/backend.ts';
 import { encodeHeader } from '../../../src/types/block.ts';
+import { NodeError } from '../../../src/types/node_error.ts';
+import type { ReadOptions } from '../../../src/types/views.ts';
 import { failure, startApi } from './api_fixture.ts';
 import { filled, headerAt, LOG } from './memory_backend.ts';
 
@@ -291,7 +292,7 @@ test('the client is told what the backend says about a missing thing', async () 
   expect(error).toMatchObject({ code: status.NOT_FOUND, message: 'there is no block 12 yet' });
   expect(error.details?.metadata).toEqual({ height: '12' });
   backend.receipt = async () => {
-    throw new BackendError('RECEIPT_NOT_FOUND', 'no receipt of that hash');
+    throw new NodeError('RECEIPT_NOT_FOUND', 'no receipt of that hash');
   };
   expect((await failure(client.unary('GetReceipt', { hash: HASH }))).code).toBe(status.NOT_FOUND);
 });

@@ -1,11 +1,7 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
-import {
-  BackendError,
-  type BackendErrorCode,
-  type Refusal,
-  type SubmitResult,
-} from '../../../src/api/backend.ts';
+import { NodeError } from '../../../src/types/node_error.ts';
+import type { Refusal, RefusalCode, SubmitResult } from '../../../src/types/submission.ts';
 import {
   failure,
   type Message,
@@ -20,7 +16,7 @@ import { filled, hashOf } from './memory_backend.ts';
 
 const RAW = Uint8Array.of(2, 1, 1);
 
-function refused(code: BackendErrorCode, message = 'change it'): SubmitResult {
+function refused(code: RefusalCode, message = 'change it'): SubmitResult {
   return { kind: 'refused', refusal: { code, message, fields: { expectedNonce: 4 } } };
 }
 
@@ -61,7 +57,7 @@ describe('SubmitTransaction', () => {
   test('an admitted transaction stays admitted when the wait for its block breaks off', async () => {
     const { backend, client } = await startApi();
     backend.committed = async () => {
-      throw new BackendError('FENCED', 'this member is fenced');
+      throw new NodeError('FENCED', 'this member is fenced');
     };
     const request = { transaction: RAW, wait: 'WAIT_LEVEL_COMMITTED' };
     const { submission } = await client.unary('SubmitTransaction', request);
@@ -70,7 +66,7 @@ describe('SubmitTransaction', () => {
 });
 
 describe('every refusal has its status, as a call and in a batch', () => {
-  const cases: [BackendErrorCode, status][] = [
+  const cases: [RefusalCode, status][] = [
     ['MALFORMED_TRANSACTION', status.INVALID_ARGUMENT],
     ['UNSUPPORTED_TRANSACTION_TYPE', status.INVALID_ARGUMENT],
     ['TRANSACTION_TOO_LARGE', status.INVALID_ARGUMENT],
@@ -89,12 +85,6 @@ describe('every refusal has its status, as a call and in a batch', () => {
     ['OVERLOADED', status.RESOURCE_EXHAUSTED],
     ['NOT_ADMITTED', status.UNAVAILABLE],
     ['OUTCOME_UNKNOWN', status.UNAVAILABLE],
-    ['NO_LEADER', status.UNAVAILABLE],
-    ['FENCED', status.UNAVAILABLE],
-    ['NOT_READY', status.UNAVAILABLE],
-    ['STOPPING', status.UNAVAILABLE],
-    ['EXECUTION_FAILED', status.FAILED_PRECONDITION],
-    ['TRANSACTION_NOT_FOUND', status.NOT_FOUND],
   ];
   test('and ErrorInfo names it', async () => {
     const { backend, client } = await startApi();
@@ -121,18 +111,27 @@ describe('every refusal has its status, as a call and in a batch', () => {
     }
   });
 
+  test('a member that cannot answer at all says why', async () => {
+    const { backend, client } = await startApi();
+    for (const code of ['NO_LEADER', 'FENCED', 'NOT_READY', 'STOPPING'] as const) {
+      backend.submit = () => Promise.reject(new NodeError(code, 'ask another one'));
+      const error = await failure(client.unary('SubmitTransaction', { transaction: RAW }));
+      expect([error.code, error.details?.reason]).toEqual([status.UNAVAILABLE, code]);
+    }
+  });
+
   test('what may be retried says so', async () => {
     const { backend, client } = await startApi();
-    const messageOf = async (thrown: BackendError): Promise<string> => {
+    const messageOf = async (thrown: NodeError): Promise<string> => {
       backend.submit = async () => {
         throw thrown;
       };
       return (await failure(client.unary('SubmitTransaction', { transaction: RAW }))).message;
     };
-    expect(await messageOf(new BackendError('NOT_ADMITTED', 'no leader within 2 s'))).toBe(
+    expect(await messageOf(new NodeError('NOT_ADMITTED', 'no leader within 2 s'))).toBe(
       'not admitted: no leader within 2 s; safe to retry',
     );
-    expect(await messageOf(new BackendError('OUTCOME_UNKNOWN', 'the leader went away'))).toBe(
+    expect(await messageOf(new NodeError('OUTCOME_UNKNOWN', 'the leader went away'))).toBe(
       'outcome unknown: the leader went away; submit the same transaction again, it is harmless',
     );
   });
@@ -179,7 +178,7 @@ describe('SubmitTransactions', () => {
     const { submit } = backend;
     backend.submit = async (raws, signal) => {
       if (raws[0]?.[0] === 66) throw new Error('a defect');
-      if (raws[0]?.[0] === 67) throw new BackendError('NOT_ADMITTED', 'no leader within 2 s');
+      if (raws[0]?.[0] === 67) throw new NodeError('NOT_ADMITTED', 'no leader within 2 s');
       return submit(raws, signal);
     };
     const answers = await exchange(client.duplex('SubmitTransactions'), [

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../../src/lib/environment.ts';
 import { encodeSubmitResults } from '../../../src/replica/forwarding.ts';
-import { refusal, refused, type SubmitResult } from '../../../src/replica/submission.ts';
 import { SubmitRouter } from '../../../src/replica/submit_router.ts';
+import { refusal, refused, type SubmitResult } from '../../../src/types/submission.ts';
 
 /** Time passes only when somebody waits for it. */
 class WaitedClock implements Clock {
