@@ -3,7 +3,7 @@ import type { Clock } from '../lib/environment.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Address } from '../types/primitives.ts';
 import { type AuditedChain, auditChain } from './chain_audit.ts';
-import { type NodeClient, pause } from './client.ts';
+import { type NodeClient, pause, type ServedBlock } from './client.ts';
 import type { StatusMessage } from './node_service.ts';
 import type { Signers } from './signer.ts';
 import { auditAccounts, auditStorage, type StateAudit } from './state_audit.ts';
@@ -60,7 +60,7 @@ export async function audit(input: AuditInput, clock: Clock): Promise<AuditRepor
   for (const client of input.clients) {
     const { genesisHash } = await client.status();
     const { chainId, validators } = input.genesis;
-    const blocks = client.blocks(1, 'CONSISTENCY_LOCAL');
+    const blocks = upTo(settled.height, client.blocks(1, 'CONSISTENCY_LOCAL'));
     chains.push(await auditChain(blocks, { chainId, validators, genesisId: genesisHash }));
   }
   const chain = chains[0] ?? { blocks: [], problems: ['there is no member'] };
@@ -87,6 +87,17 @@ export async function audit(input: AuditInput, clock: Clock): Promise<AuditRepor
     height: settled.height,
     stateRoot: settled.stateRoot,
   };
+}
+
+/** Empty blocks may follow at any time; they change nothing. */
+async function* upTo(
+  height: number,
+  blocks: AsyncIterable<ServedBlock>,
+): AsyncGenerator<ServedBlock> {
+  for await (const block of blocks) {
+    if (block.header.height > height) return;
+    yield block;
+  }
 }
 
 interface Settled {

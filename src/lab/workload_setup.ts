@@ -51,6 +51,8 @@ const SIGNERS_MAX = 1_024;
 const GWEI = 10n ** 9n;
 /** The base fee rises by an eighth a block at most: this leaves room for sixty full blocks in a row. */
 const FEE_HEADROOM = 1_000n;
+/** Admission may count what is on its way twice. */
+const FUNDS_MARGIN = 2n;
 
 /**
  * Creates the contract, funds the signers and runs the workload's set-up, each step in applied blocks before
@@ -107,7 +109,7 @@ async function feeTerms(client: NodeClient): Promise<FeeTerms> {
   };
 }
 
-/** Gives each signer what all of its transactions can cost and pay at most. */
+/** Gives each signer twice what all of its transactions can cost and pay at most. */
 function fundings(run: {
   workload: Workload;
   signers: Signers;
@@ -123,7 +125,9 @@ function fundings(run: {
   }
   return [...needs]
     .filter(([, value]) => value > 0n)
-    .map(([{ address }, value]) => signPayment(run.funder, { to: address, value }, run.terms));
+    .map(([{ address }, value]) =>
+      signPayment(run.funder, { to: address, value: value * FUNDS_MARGIN }, run.terms),
+    );
 }
 
 /** Resolves when all are in applied blocks. */

@@ -90,7 +90,11 @@ describe(`three members, one of which fails under load (seed ${SEED})`, () => {
     const during = await cluster.leader();
     expect(during.id).not.toBe(before.id);
     await cluster.processes.kill(before.id, 'SIGCONT');
-    await cluster.processes.waitReady();
+    // It wakes up believing that it leads, until it hears of the new term.
+    await cluster.watch.until('the old leader follows', (members) => {
+      const woken = members.find(({ id }) => id === before.id)?.status;
+      return woken?.role === 'MEMBER_ROLE_FOLLOWER' && woken.ready;
+    });
     const status = await cluster.processes.status(before.id);
     expect(Number(status?.term)).toBeGreaterThan(Number(before.status?.term));
   });

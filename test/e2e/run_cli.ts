@@ -15,8 +15,8 @@ export interface CliResult {
 export interface RunningCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliResult>;
-  /** What it has written to stdout so far. */
-  stdout(): string;
+  /** What it has written to stderr so far. */
+  stderr(): string;
 }
 
 export function startCli(
@@ -39,7 +39,7 @@ export function startCli(
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, ...written }));
   });
-  return { child, ended, stdout: () => written.stdout };
+  return { child, ended, stderr: () => written.stderr };
 }
 
 /** Runs a command to its end. */
