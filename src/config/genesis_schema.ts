@@ -108,7 +108,7 @@ const timestamp = z
 
 const parametersSchema = z.strictObject({
   blockGasLimit: wholeNumber(GAS_LIMIT_MIN, INT64_MAX)
-    .prefault(200_000_000)
+    .prefault(60_000_000)
     .describe('Gas limit of every block.'),
   blockBytesMax: z
     .int()

@@ -35,7 +35,7 @@ describe('a valid genesis', () => {
       chainId: 1337n,
       timestampMs: Date.UTC(2026, 0, 1),
       parameters: {
-        blockGasLimit: 200_000_000n,
+        blockGasLimit: 60_000_000n,
         blockBytesMax: 2 * 1024 * 1024,
         transactionBytesMax: 128 * 1024,
         segmentTransactions: 64,
