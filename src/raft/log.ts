@@ -110,6 +110,8 @@ export class RaftLog {
       for (const entry of this.#reader.entries(from, this.#stableIndex, bytesMax)) {
         assert(entry.index === from + taken.length, 'the log reader returns what was asked for');
         bytes += entryBytes(entry);
+        // The reader counts data alone.
+        if (bytes > bytesMax && taken.length > 0) return taken;
         taken.push(entry);
       }
       assert(taken.length > 0, 'the log reader returns at least one entry');

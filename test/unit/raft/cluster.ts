@@ -7,7 +7,7 @@ import { seededRandom } from '../../sim/random.ts';
 
 /** A durable log in memory. */
 export class MemoryLog implements LogReader {
-  readonly firstIndex = 1;
+  readonly firstIndex: number = 1;
   stored: Entry[] = [];
   hardState: HardState = { term: 0, vote: undefined };
 
@@ -60,6 +60,7 @@ export class TestMember {
   /** Taken but not written: the driver of this member is slow. */
   readonly unwritten: Ready[] = [];
   #options: MemberOptions;
+  #starts = 0;
 
   constructor(id: MemberId, options: MemberOptions = {}) {
     this.id = id;
@@ -115,6 +116,7 @@ export class TestMember {
   }
 
   #start(): Raft {
+    this.#starts += 1;
     const { terms: _terms, ...options } = this.#options;
     return new Raft(
       {
@@ -126,7 +128,7 @@ export class TestMember {
         ...options,
         hardState: this.log.hardState,
       },
-      { log: this.log, random: seededRandom(this.id) },
+      { log: this.log, random: seededRandom(this.id + 100 * this.#starts) },
     );
   }
 }
