@@ -5,15 +5,15 @@ import {
   validatorsHash,
 } from '../crypto/block.ts';
 import { transactionsRoot } from '../crypto/merkle.ts';
-import { BlockBudget, invalidTransaction } from '../execution/block_rules.ts';
-import { nextBaseFee } from '../execution/fees.ts';
+import { BlockBudget, invalidTransaction, transactionReason } from '../execution/block_rules.ts';
+import { forkAt, gasShape, nextBaseFee } from '../execution/fees.ts';
 import { bytesEqual, toHex } from '../lib/bytes.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { PooledTransaction } from '../mempool/pooled_transaction.ts';
 import { type Commit, encodeHeader, type Header } from '../types/block.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Account } from '../types/outcome.ts';
-import type { Address, Hash } from '../types/primitives.ts';
+import type { Address, Hash, Height } from '../types/primitives.ts';
 import { decodeTransaction } from '../types/transaction.ts';
 import type { FlatState } from './flat_state.ts';
 import type { LedgerHead } from './ledger.ts';
@@ -52,6 +52,13 @@ export class BlockBuilder {
     return nextBaseFee({ baseFeePerGas, gasUsed: results.gasUsed, gasLimit, floor });
   }
 
+  /** Whether an empty block would lower the base fee, so that waiting transactions come into its reach. */
+  canBaseFeeFall(head: LedgerHead): boolean {
+    const baseFeePerGas = this.baseFee(head);
+    const { blockGasLimit: gasLimit, baseFeeFloor: floor } = this.#genesis.parameters;
+    return nextBaseFee({ baseFeePerGas, gasUsed: 0n, gasLimit, floor }) < baseFeePerGas;
+  }
+
   /** The transactions that the next block takes: best first, each sender's in nonce order. */
   async select(mempool: Mempool, head: LedgerHead): Promise<PooledTransaction[]> {
     const { blockGasLimit, blockBytesMax } = this.#genesis.parameters;
@@ -62,6 +69,7 @@ export class BlockBuilder {
     let gas = 0n;
     let bytes = 0;
     for (let next = cursor.next(); next !== undefined; next = cursor.next()) {
+      if (!this.#standsAt(next, head.decidedHeight + 1)) continue;
       if (gas + next.gasLimit > blockGasLimit || bytes + next.raw.length > blockBytesMax) break;
       gas += next.gasLimit;
       bytes += next.raw.length;
@@ -133,6 +141,18 @@ export class BlockBuilder {
       accountOf,
     );
     return found && `its transaction ${found.index} is invalid: ${found.reason}`;
+  }
+
+  /**
+   * Whether a transaction still keeps the rules of its height. It kept those of the height at which it was
+   * admitted, and a fork since may ask for more gas: a block with it must not be proposed, since nobody could sign it.
+   */
+  #standsAt({ raw }: PooledTransaction, height: Height): boolean {
+    const { chainId, parameters } = this.#genesis;
+    if (forkAt(parameters.forks, height) === parameters.forks[0]?.name) return true;
+    const transaction = decodeTransaction(raw);
+    const size = { ...gasShape(transaction), rawBytes: raw.length };
+    return transactionReason(transaction, size, { chainId, height, parameters }) === undefined;
   }
 
   async #accounts(

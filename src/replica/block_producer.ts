@@ -51,6 +51,8 @@ const DISTURBANCES = new Set([
 
 /** Pause before a proposal that the log refused, or an execution that was disturbed, is tried again. */
 const RETRY_MS = 20;
+/** A sleep until a transaction expires is cut here; timers count no further than 2 ** 31 ms. */
+const WAKE_DELAY_MS_MAX = 60 * 60 * 1000;
 
 /**
  * The leader's pipeline: assemble, propose, sign and decide, execute, write the outcome; one step at a
@@ -96,12 +98,7 @@ export class BlockProducer {
       return;
     }
     this.#running = true;
-    this.#run().then(
-      () => {
-        this.#running = false;
-      },
-      (thrown) => this.#dependencies.onFatal(thrown),
-    );
+    this.#run().catch((thrown) => this.#dependencies.onFatal(thrown));
   }
 
   async #run(): Promise<void> {
@@ -109,6 +106,8 @@ export class BlockProducer {
       this.#again = false;
       await this.#step();
     } while (this.#again && this.#term !== undefined);
+    // In the same turn as the last look at `again`, or a wake between the two would be lost.
+    this.#running = false;
   }
 
   async #step(): Promise<void> {
@@ -161,8 +160,9 @@ export class BlockProducer {
   async #execute(decided: StoredBlock): Promise<void> {
     const { executor, logger } = this.#dependencies;
     try {
-      const request = blockRequest(decided, this.#options.genesis);
-      this.#executed = await executor.executeBlock(request);
+      // One whose proposal the log refused is proposed again, not executed again.
+      if (!this.#executed || !bytesEqual(this.#executed.blockId, decided.blockId))
+        this.#executed = await executor.executeBlock(blockRequest(decided, this.#options.genesis));
       this.#propose({ type: 'BlockOutcome', outcome: this.#executed.encodedOutcome });
     } catch (thrown) {
       if (!(thrown instanceof ExecutionError) || !DISTURBANCES.has(thrown.code)) throw thrown;
@@ -192,22 +192,34 @@ export class BlockProducer {
 
   /** Blocks come at their interval or when one is full, and only while there is something to do. */
   async #isBlockDue(head: LedgerHead): Promise<boolean> {
-    if (!(await this.#isBlockWanted(head))) return false;
     const { mempool, clock } = this.#dependencies;
+    if (!(await this.#isBlockWanted(head))) {
+      const expiryMs = mempool.oldestExpiryMs();
+      if (expiryMs !== undefined) this.#wakeAfter(expiryMs - clock.wallMs());
+      return false;
+    }
     const waitMs = this.#lastBlockMs + this.#options.intervalMs - clock.monotonicMs();
-    if (waitMs <= 0 || mempool.gasLimitTotal >= head.decided.block.header.gasLimit) return true;
+    if (waitMs <= 0 || this.#isBlockFull(head)) return true;
     this.#wakeAfter(waitMs);
     return false;
   }
 
+  /** About, since some of what waits may have to wait longer; but never when nothing can run. */
+  #isBlockFull(head: LedgerHead): boolean {
+    const { mempool, builder } = this.#dependencies;
+    if (mempool.gasLimitTotal < head.decided.block.header.gasLimit) return false;
+    return mempool.ready(builder.baseFee(head)).next() !== undefined;
+  }
+
   /**
-   * Transactions that can run, results that no header carries yet (they take two blocks), or waiting
-   * transactions whose time is over, which only a block can tell.
+   * Transactions that can run, or could at the base fee to which empty blocks lead; results that no header
+   * carries yet (they take two blocks); or transactions whose time is over, which only a block can tell.
    */
   async #isBlockWanted(head: LedgerHead): Promise<boolean> {
     const { mempool, chain, builder, clock } = this.#dependencies;
     if (head.decided.block.transactions.length > 0) return true;
-    if (mempool.ready(builder.baseFee(head)).next() !== undefined) return true;
+    const baseFeePerGas = builder.canBaseFeeFall(head) ? 0n : builder.baseFee(head);
+    if (mempool.ready(baseFeePerGas).next() !== undefined) return true;
     const oldestExpiryMs = mempool.oldestExpiryMs();
     if (oldestExpiryMs !== undefined && oldestExpiryMs <= clock.wallMs()) return true;
     if (head.decidedHeight === 0) return false;
@@ -229,7 +241,8 @@ export class BlockProducer {
   }
 
   #wakeAfter(delayMs: number): void {
+    const withinMs = Math.min(Math.max(delayMs, 0), WAKE_DELAY_MS_MAX);
     this.#cancelWake();
-    this.#cancelWake = this.#dependencies.clock.schedule(delayMs, () => this.wake());
+    this.#cancelWake = this.#dependencies.clock.schedule(withinMs, () => this.wake());
   }
 }
