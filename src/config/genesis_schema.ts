@@ -21,6 +21,11 @@ const TIME_FORM = 'milliseconds since 1970, or a time like 2026-01-01T00:00:00Z'
 const IN_SECONDS = 'looks like seconds; give milliseconds since 1970';
 const TIMESTAMP_MS_MAX = 8_640_000_000_000_000;
 const GAS_LIMIT_MIN = 21_000n;
+/**
+ * The outcome of a block is one entry of the log, which holds at most 16 MiB. Nothing makes an outcome grow faster
+ * than the data of logs, a byte for 8 gas: above this a single client could stop the chain for ever.
+ */
+export const BLOCK_GAS_LIMIT_MAX = 120_000_000n;
 
 const IN_QUOTES = 'put it in quotes, or YAML reads a rounded number';
 
@@ -107,7 +112,7 @@ const timestamp = z
   .transform((written) => (typeof written === 'number' ? written : Date.parse(written)));
 
 const parametersSchema = z.strictObject({
-  blockGasLimit: wholeNumber(GAS_LIMIT_MIN, INT64_MAX)
+  blockGasLimit: wholeNumber(GAS_LIMIT_MIN, BLOCK_GAS_LIMIT_MAX)
     .prefault(60_000_000)
     .describe('Gas limit of every block.'),
   blockBytesMax: z

@@ -305,7 +305,12 @@ const CHANGES: [string, PlainGenesis, string[]][] = [
   [
     'a gas limit under one transfer',
     { parameters: { blockGasLimit: 20_999 } },
-    [`parameters.blockGasLimit: must be a whole number from 21000 to ${2n ** 63n - 1n}`],
+    [`parameters.blockGasLimit: must be a whole number from 21000 to 120000000`],
+  ],
+  [
+    'a gas limit whose outcome might not fit into the log',
+    { parameters: { blockGasLimit: 120_000_001 } },
+    [`parameters.blockGasLimit: must be a whole number from 21000 to 120000000`],
   ],
   [
     'no fork',
