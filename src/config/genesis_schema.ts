@@ -25,7 +25,7 @@ const GAS_LIMIT_MIN = 21_000n;
  * The outcome of a block is one entry of the log, which holds at most 16 MiB. Nothing makes an outcome grow faster
  * than the data of logs, a byte for 8 gas: above this a single client could stop the chain for ever.
  */
-export const BLOCK_GAS_LIMIT_MAX = 120_000_000n;
+const BLOCK_GAS_LIMIT_MAX = 120_000_000n;
 
 const IN_QUOTES = 'put it in quotes, or YAML reads a rounded number';
 

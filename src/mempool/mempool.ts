@@ -56,6 +56,11 @@ export class Mempool {
     queue.headIndex = index;
   });
   readonly #reservations = new Reservations();
+  /**
+   * What the last block left as the nonces of senders that waited here. Who asks may still hold an account from
+   * before that block, and must not be told to use a nonce again.
+   */
+  #noncesAfterBlock: ReadonlyMap<string, bigint> = new Map();
   /** Hashes in the block being decided: their nonces are taken. */
   #fixed: ReadonlySet<string> = new Set();
   readonly #expiries = new Heap<PooledTransaction>(expiresBefore);
@@ -82,7 +87,8 @@ export class Mempool {
 
   /** What the sender should sign next, given the account's nonce. */
   pendingNonce(sender: Address, accountNonce: bigint): bigint {
-    return this.#senders.get(toHex(sender))?.pendingNonce ?? accountNonce;
+    const key = toHex(sender);
+    return this.#senders.get(key)?.pendingNonce ?? this.#newestNonce(key, accountNonce);
   }
 
   /** Why the leader should not propose this transaction now, given the account after the last block. */
@@ -94,17 +100,15 @@ export class Mempool {
     const key = toHex(transaction.sender);
     const queue = this.#senders.get(key);
     const waiting = queue?.at(nonce);
-    if (nonce < account.nonce) return nonceTooLow(nonce, account.nonce);
+    const accountNonce = this.#newestNonce(key, account.nonce);
+    if (nonce < accountNonce) return nonceTooLow(nonce, accountNonce);
     const reason =
-      this.#gapRefusal(nonce, key, account.nonce) ??
+      this.#gapRefusal(nonce, key, accountNonce) ??
       this.#replacementRefusal(waiting, transaction) ??
       this.#roomRefusal(queue, key, waiting);
     if (reason !== undefined) return reason;
     const needed =
-      transaction.worstCaseCost +
-      (queue?.costTotal ?? 0n) -
-      (waiting?.worstCaseCost ?? 0n) +
-      this.#reservations.costWithout(key, nonce);
+      costWith(queue, transaction, waiting) + this.#reservations.costWithout(key, nonce);
     return needed <= account.balance ? undefined : insufficientFunds(account.balance, needed);
   }
 
@@ -118,7 +122,11 @@ export class Mempool {
     this.#reservations.delete(toHex(sender), nonce);
   }
 
-  /** Takes in what the log admits, or says why it has become impossible. The hash must be new. */
+  /**
+   * Takes in what the log admits, or says why it has become impossible. The hash must be new. Since nobody but the
+   * sender can lower its balance, all that waits can always be paid: no sender holds the room of a block with
+   * what no block can take.
+   */
   admit(
     transaction: PooledTransaction,
     account: SenderAccount,
@@ -126,11 +134,14 @@ export class Mempool {
     | { readonly result: 'admitted'; readonly effects: readonly MempoolEffect[] }
     | ({ readonly result: 'refused' } & MempoolRefusal) {
     assert(this.get(transaction.hash) === undefined, 'a transaction is admitted once');
-    const waiting = this.#senders.get(toHex(transaction.sender))?.at(transaction.nonce);
+    const queue = this.#senders.get(toHex(transaction.sender));
+    const waiting = queue?.at(transaction.nonce);
+    const needed = costWith(queue, transaction, waiting);
     const reason =
       transaction.nonce < account.nonce
         ? nonceTooLow(transaction.nonce, account.nonce)
-        : this.#replacementRefusal(waiting, transaction);
+        : (this.#replacementRefusal(waiting, transaction) ??
+          (needed > account.balance ? insufficientFunds(account.balance, needed) : undefined));
     if (reason !== undefined) return { result: 'refused', ...reason };
     const effects: MempoolEffect[] = [{ hash: transaction.hash, state: { state: 'pending' } }];
     if (waiting !== undefined) {
@@ -158,9 +169,11 @@ export class Mempool {
    */
   executed(senders: Iterable<{ sender: Address; accountNonce: bigint }>): MempoolEffect[] {
     const effects: MempoolEffect[] = [];
+    const nonces = new Map<string, bigint>();
     for (const { sender, accountNonce } of senders) {
       const queue = this.#senders.get(toHex(sender));
       if (queue === undefined) continue;
+      nonces.set(queue.key, accountNonce);
       for (const passed of queue.advance(accountNonce)) {
         this.#forget(passed);
         if (this.#fixed.has(toHex(passed.hash))) continue;
@@ -169,6 +182,7 @@ export class Mempool {
       this.#settle(queue);
     }
     this.#fixed = new Set();
+    this.#noncesAfterBlock = nonces;
     return effects;
   }
 
@@ -202,6 +216,11 @@ export class Mempool {
       queueOf: ({ sender }) => this.#senders.get(toHex(sender)),
       isCurrent: () => version === this.#version,
     });
+  }
+
+  #newestNonce(key: string, accountNonce: bigint): bigint {
+    const nonce = this.#noncesAfterBlock.get(key);
+    return nonce !== undefined && nonce > accountNonce ? nonce : accountNonce;
   }
 
   #insert(transaction: PooledTransaction, accountNonce: bigint): void {
@@ -287,6 +306,15 @@ export class Mempool {
       return senderLimitReached(transactionsPerSenderMax);
     return undefined;
   }
+}
+
+/** Wei: the worst case of all that waits in a queue once this transaction is in the place of another. */
+function costWith(
+  queue: SenderQueue | undefined,
+  { worstCaseCost }: Pick<PooledTransaction, 'worstCaseCost'>,
+  replaced: PooledTransaction | undefined,
+): bigint {
+  return worstCaseCost + (queue?.costTotal ?? 0n) - (replaced?.worstCaseCost ?? 0n);
 }
 
 function expiresBefore(left: PooledTransaction, right: PooledTransaction): boolean {

@@ -230,3 +230,32 @@ test('a restart puts everything back, in any order', () => {
   expect(readySequences(pool)).toEqual([1, 3, 2]);
   expect(pool.pendingNonce(senderOf(1), 3n)).toBe(6n);
 });
+
+test('the log admits nothing that the sender could not pay beside what waits', () => {
+  const pool = mempool();
+  const account = { nonce: 0n, balance: 2_500n };
+  const at = (sequence: number, nonce: bigint, fee = 100n) =>
+    pooled({ sequence, sender: 1, nonce, maxFeePerGas: fee, maxPriorityFeePerGas: fee });
+  pool.admit(at(1, 0n), account);
+  expect(pool.admit(at(2, 1n), account)).toMatchObject({ result: 'admitted' });
+  expect(pool.admit(at(3, 2n), account)).toMatchObject({
+    result: 'refused',
+    code: 'INSUFFICIENT_FUNDS',
+    fields: { needed: '3000', balance: '2500' },
+  });
+  // A replacement costs only what it costs more.
+  expect(pool.admit(at(4, 1n, 200n), account)).toMatchObject({ result: 'admitted' });
+  expect(pool.size).toBe(2);
+});
+
+test('an account from before the last block does not bring its nonces back', () => {
+  const pool = mempool();
+  for (let nonce = 0n; nonce < 20n; nonce += 1n)
+    pool.admit(pooled({ sequence: Number(nonce) + 1, sender: 1, nonce }), RICH);
+  pool.executed([{ sender: senderOf(1), accountNonce: 20n }]);
+  const before = { ...RICH, nonce: 0n };
+  expect(pool.pendingNonce(senderOf(1), before.nonce)).toBe(20n);
+  const next = pooled({ sequence: 30, sender: 1, nonce: 20n });
+  expect(pool.precheck(next, before)).toBeUndefined();
+  expect(pool.precheck({ ...next, nonce: 19n }, before)).toMatchObject({ code: 'NONCE_TOO_LOW' });
+});
