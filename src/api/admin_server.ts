@@ -1,5 +1,6 @@
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import type { Clock, Logger } from '../lib/environment.ts';
+import type { TlsFiles } from '../lib/tls_files.ts';
 import { identityOfSubjectAltName } from '../types/certificate_identity.ts';
 import { ApiError, errorStatus } from './api_error.ts';
 import type { AdminBackend } from './backend.ts';
@@ -8,7 +9,6 @@ import { GrpcListener } from './grpc_listener.ts';
 import { loadAdminProto } from './proto.ts';
 import { invalid } from './request_fields.ts';
 import { membersWire } from './responses.ts';
-import type { TlsFiles } from './server_credentials.ts';
 import type { TransferLeadershipRequest } from './wire.ts';
 
 const MESSAGE_BYTES_MAX = 64 * 1024;
@@ -24,8 +24,6 @@ export interface AdminServerOptions {
 /** The face for operators: service Admin, health and reflection, for operator certificates alone. */
 export class AdminServer {
   readonly #listener: GrpcListener;
-  readonly #backend: AdminBackend;
-  #unwatch: (() => void) | undefined;
 
   constructor(
     options: AdminServerOptions,
@@ -33,7 +31,6 @@ export class AdminServer {
   ) {
     const { backend, logger, clock } = dependencies;
     const calls = new OpenCalls({ streamsMax: STREAMS_MAX }, { logger });
-    this.#backend = backend;
     this.#listener = new GrpcListener(
       {
         listen: options.listen,
@@ -47,6 +44,7 @@ export class AdminServer {
           packageDefinition: loadAdminProto(),
           implementation: adminService(backend, calls),
         },
+        backend,
         calls,
         clock,
         logger,
@@ -55,18 +53,13 @@ export class AdminServer {
   }
 
   /** Listens; resolves with the port. Rejects with a ListenerError. */
-  async start(): Promise<number> {
-    const port = await this.#listener.start();
-    this.#unwatch = this.#backend.watchReadiness((readiness) =>
-      this.#listener.setReadiness(readiness),
-    );
-    return port;
+  start(): Promise<number> {
+    return this.#listener.start();
   }
 
   /** Finishes open calls within a limit and closes the port. */
-  async stop(): Promise<void> {
-    this.#unwatch?.();
-    await this.#listener.stop();
+  stop(): Promise<void> {
+    return this.#listener.stop();
   }
 }
 

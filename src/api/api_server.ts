@@ -58,8 +58,6 @@ export interface ApiServerOptions {
 /** The face for clients: service Node, health and reflection on one port. */
 export class ApiServer {
   readonly #listener: GrpcListener;
-  readonly #backend: NodeBackend;
-  #unwatch: (() => void) | undefined;
 
   constructor(
     options: ApiServerOptions,
@@ -68,7 +66,6 @@ export class ApiServer {
     const { backend, logger, clock } = dependencies;
     const limits = { ...LIMITS_DEFAULT, ...options.limits };
     const calls = new OpenCalls(limits, { logger });
-    this.#backend = backend;
     this.#listener = new GrpcListener(
       {
         listen: options.listen,
@@ -81,6 +78,7 @@ export class ApiServer {
           packageDefinition: loadNodeProto(),
           implementation: nodeService(limits, { backend, calls, clock }),
         },
+        backend,
         calls,
         clock,
         logger,
@@ -89,18 +87,13 @@ export class ApiServer {
   }
 
   /** Listens; resolves with the port. Rejects with a ListenerError. */
-  async start(): Promise<number> {
-    const port = await this.#listener.start();
-    this.#unwatch = this.#backend.watchReadiness((readiness) =>
-      this.#listener.setReadiness(readiness),
-    );
-    return port;
+  start(): Promise<number> {
+    return this.#listener.start();
   }
 
   /** Finishes open calls within a limit, ends streams and closes the port. */
-  async stop(): Promise<void> {
-    this.#unwatch?.();
-    await this.#listener.stop();
+  stop(): Promise<void> {
+    return this.#listener.stop();
   }
 }
 

@@ -11,10 +11,11 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check';
 import type { Clock, Logger } from '../lib/environment.ts';
 import { CodedError, errorText } from '../lib/error.ts';
+import { FollowedTlsFiles, type TlsFiles } from '../lib/tls_files.ts';
 import type { Readiness } from '../types/views.ts';
+import type { NodeBackend } from './backend.ts';
 import type { OpenCalls } from './calls.ts';
 import { LOADER_OPTIONS } from './proto.ts';
-import { ReloadingCredentials, type TlsFiles } from './server_credentials.ts';
 
 /** Plaintext is for processes of the same machine only. */
 export type ServerSecurity =
@@ -33,6 +34,9 @@ export interface ListenerOptions {
   /** Of one request. */
   readonly messageBytesMax: number;
 }
+
+/** Its readiness is what the health service says. */
+type ReadinessSource = Pick<NodeBackend, 'watchReadiness'>;
 
 interface ListenerService {
   /** As in the package definition, for example `blockraft.v1.Node`. */
@@ -57,17 +61,26 @@ export class GrpcListener {
   readonly #service: ListenerService;
   readonly #server: Server;
   readonly #health: HealthImplementation;
+  readonly #backend: ReadinessSource;
   readonly #calls: OpenCalls;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  #credentials: ReloadingCredentials | undefined;
+  #certificates: FollowedTlsFiles | undefined;
+  #unwatch = (): void => {};
 
   constructor(
     options: ListenerOptions & { interceptors?: ServerInterceptor[] },
-    dependencies: { service: ListenerService; calls: OpenCalls; clock: Clock; logger: Logger },
+    dependencies: {
+      service: ListenerService;
+      backend: ReadinessSource;
+      calls: OpenCalls;
+      clock: Clock;
+      logger: Logger;
+    },
   ) {
     this.#options = options;
     this.#service = dependencies.service;
+    this.#backend = dependencies.backend;
     this.#calls = dependencies.calls;
     this.#clock = dependencies.clock;
     this.#logger = dependencies.logger;
@@ -101,22 +114,19 @@ export class GrpcListener {
           );
       });
     }).catch((thrown) => {
-      this.#credentials?.stop();
+      this.#certificates?.stop();
       this.#server.forceShutdown();
       throw thrown;
     });
     this.#logger.info({ service: this.#service.name, host, port: bound }, 'api.listening');
+    this.#unwatch = this.#backend.watchReadiness((readiness) => this.#setReadiness(readiness));
     return bound;
-  }
-
-  /** What the health service says from now on. */
-  setReadiness(readiness: Readiness): void {
-    if (!this.#calls.stopping.aborted) this.#setReadiness(readiness);
   }
 
   /** Refuses new calls, lets open ones finish within a limit, ends streams and closes the port. */
   async stop(): Promise<void> {
-    this.#credentials?.stop();
+    this.#unwatch();
+    this.#certificates?.stop();
     this.#setReadiness({ ready: false, reason: 'stopping' });
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     let cancelTimer = (): void => {};
@@ -160,11 +170,11 @@ export class GrpcListener {
       );
     }
     try {
-      this.#credentials = await ReloadingCredentials.open(security, {
-        clock: this.#clock,
-        logger: this.#logger,
-      });
-      return this.#credentials;
+      this.#certificates = await FollowedTlsFiles.open(
+        { files: security, eventPrefix: 'api' },
+        { clock: this.#clock, logger: this.#logger },
+      );
+      return new FollowingCredentials(this.#certificates);
     } catch (thrown) {
       throw new ListenerError(
         'CERTIFICATES_UNUSABLE',
@@ -178,6 +188,18 @@ export class GrpcListener {
     return new Promise((resolve) => {
       this.#clock.schedule(durationMs, resolve);
     });
+  }
+}
+
+/** Mutual TLS that follows its files: open connections go on, new ones get what the files hold now. */
+class FollowingCredentials extends ServerCredentials {
+  constructor(certificates: FollowedTlsFiles) {
+    super({ requestCert: true, rejectUnauthorized: true }, certificates.parts);
+    certificates.onChange((parts) => this.updateSecureContextOptions(parts));
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
   }
 }
 

@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import {
   type ChannelOptions,
   Client,
@@ -6,9 +7,9 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { Clock } from '../lib/environment.ts';
+import type { FollowedTlsFiles } from '../lib/tls_files.ts';
 import type { MemberId } from '../types/entry.ts';
 import { Assembler } from './assembler.ts';
-import type { Certificates } from './certificates.ts';
 import { ClusterError, type ClusterErrorCode } from './cluster_error.ts';
 import { Dial } from './dial.ts';
 import { FrameWriter } from './frame_writer.ts';
@@ -36,7 +37,7 @@ export interface InletOptions {
 
 export interface InletDependencies {
   readonly method: ReceiveMethod;
-  readonly certificates: Certificates;
+  readonly certificates: FollowedTlsFiles;
   readonly clock: Clock;
 }
 
@@ -86,7 +87,7 @@ export class InletStream {
     this.#assembler = new Assembler(limits.messageBytesMax);
     this.#dial = new Dial(
       { host, port, peer, clusterId: own.clusterId },
-      dependencies.certificates.clientContext(),
+      createSecureContext(dependencies.certificates.parts),
     );
     const target = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
     this.#client = new Client(target, this.#dial, CHANNEL_OPTIONS);

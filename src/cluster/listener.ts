@@ -1,10 +1,9 @@
 import { createServer, type Socket, type Server as TcpServer } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
 import { type ConnectionInjector, Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Clock, Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
+import type { FollowedTlsFiles } from '../lib/tls_files.ts';
 import type { MemberId } from '../types/entry.ts';
-import type { Certificates } from './certificates.ts';
 import { ClusterError } from './cluster_error.ts';
 import { helloOf, helloProblem, type Introduction, memberOfCertificate } from './hello.ts';
 import { FRAME_BYTES_MAX, type TransportLimits } from './limits.ts';
@@ -34,14 +33,12 @@ const CONNECTION_IDLE_MS_MAX = 10_000;
 
 /** Mutual TLS that follows the member's certificates: open connections go on, new ones get the new. */
 class MemberServerCredentials extends ServerCredentials {
-  constructor(certificates: Certificates) {
+  constructor(certificates: FollowedTlsFiles) {
     super(
       { requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_MS_MAX },
-      certificates.contextOptions,
+      certificates.parts,
     );
-    certificates.onChange((options: SecureContextOptions) => {
-      this.updateSecureContextOptions(options);
-    });
+    certificates.onChange((parts) => this.updateSecureContextOptions(parts));
   }
 
   override _equals(other: ServerCredentials): boolean {
@@ -64,7 +61,7 @@ export class MemberListener {
   constructor(
     options: ListenerOptions,
     dependencies: {
-      certificates: Certificates;
+      certificates: FollowedTlsFiles;
       method: ReceiveMethod;
       clock: Clock;
       logger: Logger;

@@ -1,8 +1,9 @@
 import { assert } from '../lib/assert.ts';
 import type { Clock, Logger, Random } from '../lib/environment.ts';
+import type { FollowedTlsFiles, TlsFiles } from '../lib/tls_files.ts';
 import type { MemberId } from '../types/entry.ts';
 import type { Hash } from '../types/primitives.ts';
-import { Certificates, type TlsFiles } from './certificates.ts';
+import { followCertificates } from './certificates.ts';
 import { ClusterError } from './cluster_error.ts';
 import type { Introduction } from './hello.ts';
 import type { RequestHandler } from './incoming_requests.ts';
@@ -49,7 +50,7 @@ export class MemberTransport {
     readonly logger: Logger;
   };
   readonly #peers = new Map<MemberId, Peer>();
-  #certificates: Certificates | undefined;
+  #certificates: FollowedTlsFiles | undefined;
   #listener: MemberListener | undefined;
   #listenPort: number | undefined;
   #messageHandler: MessageHandler | undefined;
@@ -106,7 +107,7 @@ export class MemberTransport {
     assert(this.#certificates === undefined, 'a transport starts once');
     const { self, clusterId, tls, listen } = this.#options;
     const method = loadReceiveMethod();
-    const certificates = await Certificates.open(
+    const certificates = await followCertificates(
       { files: tls, owner: { clusterId, memberId: self } },
       this.#dependencies,
     );

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { TlsFiles } from '../lib/tls_files.ts';
 import { ConfigError } from './config_error.ts';
 
 /** A cluster file after defaults, environment and checks: frozen, with absolute paths. */
@@ -101,13 +102,6 @@ interface LoggingConfig {
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Paths of the three files that one holder of a certificate needs. */
-export interface TlsFiles {
-  readonly caFile: string;
-  readonly certificateFile: string;
-  readonly keyFile: string;
-}
 
 /** The member of this id. Throws a ConfigError that names those there are. */
 export function memberOf(config: Config, id: number): MemberConfig {

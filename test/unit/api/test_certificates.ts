@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
-import type { TlsFiles } from '../../../src/api/server_credentials.ts';
 import {
   issueCertificate,
   type KeyedCertificate,
   makeAuthority,
 } from '../../../src/cli/certificates.ts';
+import type { TlsFiles } from '../../../src/lib/tls_files.ts';
 import type { CertificateRole } from '../../../src/types/certificate_identity.ts';
 
 /** A cluster CA as `blockraft init` makes it, for one test. */

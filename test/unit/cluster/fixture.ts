@@ -7,10 +7,10 @@ import {
   type KeyedCertificate,
   makeAuthority,
 } from '../../../src/cli/certificates.ts';
-import type { TlsFiles } from '../../../src/cluster/certificates.ts';
 import type { TransportLimits } from '../../../src/cluster/limits.ts';
 import { MemberTransport } from '../../../src/cluster/member_transport.ts';
 import { type Logger, systemClock } from '../../../src/lib/environment.ts';
+import type { TlsFiles } from '../../../src/lib/tls_files.ts';
 import type { CertificateRole } from '../../../src/types/certificate_identity.ts';
 
 export const CLUSTER_ID = 'test';

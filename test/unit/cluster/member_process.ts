@@ -1,6 +1,6 @@
-import type { TlsFiles } from '../../../src/cluster/certificates.ts';
 import { MemberTransport } from '../../../src/cluster/member_transport.ts';
 import { systemClock } from '../../../src/lib/environment.ts';
+import type { TlsFiles } from '../../../src/lib/tls_files.ts';
 
 /** Member 2 of two, as JSON in the first argument. */
 export interface ProcessOptions {

@@ -7,7 +7,6 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { TlsFiles } from '../../../src/cluster/certificates.ts';
 import { helloOf } from '../../../src/cluster/hello.ts';
 import {
   FRAME_BYTES_MAX,
@@ -20,6 +19,7 @@ import {
   type SinkFrame,
   type SourceFrame,
 } from '../../../src/cluster/wire.ts';
+import type { TlsFiles } from '../../../src/lib/tls_files.ts';
 import {
   CLUSTER_ID,
   eventually,
