@@ -1,6 +1,5 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { assert } from '../lib/assert.ts';
-import type { IterateOptions } from './key_reader.ts';
 import { KeyReader } from './key_reader.ts';
 import { type NativeDatabase, nativeDatabase } from './native_rocksdb.ts';
 import { failedError, openError, type StorageError, unusableError } from './storage_error.ts';
@@ -12,10 +11,9 @@ import type { WriteBatch } from './write_batch.ts';
  * but that of the machine only after `flush`: what may be lost is always a suffix of the writes,
  * and the log in front of the database brings it back. Errors are StorageErrors.
  */
-export class Database {
+export class Database extends KeyReader {
   readonly #directory: string;
   readonly #native: NativeDatabase;
-  readonly #reader: KeyReader;
   readonly #snapshots = new Set<DatabaseSnapshot>();
   #lastWrite: Promise<void> = Promise.resolve();
   #failure: StorageError | undefined;
@@ -44,24 +42,9 @@ export class Database {
 
   /** Use `open`. */
   constructor(options: { directory: string }, dependencies: { native: NativeDatabase }) {
+    super(options, { session: dependencies.native });
     this.#directory = options.directory;
     this.#native = dependencies.native;
-    this.#reader = new KeyReader(options, { session: this.#native });
-  }
-
-  /** Reads one key; undefined when it is absent. Reads of one turn of the event loop are joined. */
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#reader.get(key);
-  }
-
-  /** Reads the keys; values come in their order, undefined where a key is absent. */
-  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#reader.getMany(keys);
-  }
-
-  /** The pairs of a range as they were when the iteration began, in the order of their keys. */
-  iterate(options: IterateOptions): AsyncIterable<[Uint8Array, Uint8Array]> {
-    return this.#reader.iterate(options);
   }
 
   /**
@@ -126,16 +109,15 @@ export class Database {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#lastWrite;
-    this.#reader.close();
+    this.endReads();
     for (const snapshot of this.#snapshots) await snapshot.close();
     await this.#native.close();
   }
 }
 
 /** The database as it was at one moment, whatever is written later. */
-export class DatabaseSnapshot {
+export class DatabaseSnapshot extends KeyReader {
   readonly #session: NativeDatabase;
-  readonly #reader: KeyReader;
   readonly #onClose: () => void;
   #closed = false;
 
@@ -144,21 +126,9 @@ export class DatabaseSnapshot {
     options: { directory: string },
     dependencies: { session: NativeDatabase; onClose: () => void },
   ) {
+    super(options, dependencies);
     this.#session = dependencies.session;
     this.#onClose = dependencies.onClose;
-    this.#reader = new KeyReader(options, { session: this.#session });
-  }
-
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#reader.get(key);
-  }
-
-  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#reader.getMany(keys);
-  }
-
-  iterate(options: IterateOptions): AsyncIterable<[Uint8Array, Uint8Array]> {
-    return this.#reader.iterate(options);
   }
 
   /** May be called more than once. */
@@ -166,7 +136,7 @@ export class DatabaseSnapshot {
     if (this.#closed) return;
     this.#closed = true;
     this.#onClose();
-    this.#reader.close();
+    this.endReads();
     await this.#session.close();
   }
 }

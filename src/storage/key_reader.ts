@@ -21,8 +21,8 @@ interface WaitingGet {
   readonly reject: (error: unknown) => void;
 }
 
-/** The reading half of a database or of a snapshot of it. Errors are StorageErrors. */
-export class KeyReader {
+/** What a database and a snapshot of it have in common: reading. Errors are StorageErrors. */
+export abstract class KeyReader {
   readonly #directory: string;
   readonly #session: NativeDatabase;
   readonly #iterators = new Set<NativeIterator>();
@@ -35,8 +35,8 @@ export class KeyReader {
   }
 
   /**
-   * Reads one key. All calls of one turn of the event loop become one native read, which is many
-   * times cheaper.
+   * Reads one key; undefined when it is absent. All calls of one turn of the event loop become
+   * one native read, which is many times cheaper.
    */
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
     assert(!this.#closed, 'the database is open');
@@ -100,8 +100,11 @@ export class KeyReader {
     }
   }
 
-  /** Ends iterations that are still open: the native session cannot close before them. */
-  close(): void {
+  /**
+   * Lets no more reads begin, and ends iterations that are still open: the native session cannot
+   * close before them.
+   */
+  protected endReads(): void {
     this.#closed = true;
     for (const iterator of this.#iterators) iterator.destroy();
   }
