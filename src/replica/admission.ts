@@ -1,4 +1,5 @@
-import type { RecoveredTransaction, SenderRecovery } from '../crypto/recovery.ts';
+import { CryptoError } from '../crypto/crypto_error.ts';
+import type { RecoveredTransaction, RecoveryResult, SenderRecovery } from '../crypto/recovery.ts';
 import { worstCaseCost } from '../execution/fees.ts';
 import { assert } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
@@ -8,7 +9,7 @@ import type { ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
 import type { AdmittedTransaction, Command } from '../types/command.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Hash } from '../types/primitives.ts';
-import { refusal, refused, type SubmitResult } from '../types/submission.ts';
+import { type Refusal, refusal, refused, type SubmitResult } from '../types/submission.ts';
 import { ADMISSION_TRANSACTIONS_MAX } from './apply_admission.ts';
 import type { RangeEffects } from './apply_range.ts';
 import type { Chain } from './chain.ts';
@@ -35,6 +36,11 @@ export interface AdmissionDependencies {
   readonly propose: (command: Command) => ProposalAccepted | ProposalRefusal;
   /** Height that the next block will have. */
   readonly nextHeight: () => number;
+  /**
+   * Whether this member leads and has applied its own first entry, and with it all that earlier leaders admitted.
+   * Before that it would refuse for good what the log in front of it makes right, or holds already.
+   */
+  readonly isCaughtUp: () => boolean;
 }
 
 /** A transaction on its way through the log. */
@@ -54,6 +60,16 @@ interface ProposedBatch {
 
 /** Bytes of one admission's transactions; the entry stays well below what the log takes at once. */
 const BATCH_BYTES_MAX = 1024 * 1024;
+
+const LEADER_CHANGED = refusal('NOT_ADMITTED', 'the leader changed meanwhile');
+const NOT_CAUGHT_UP = refusal('NOT_ADMITTED', 'the leader has not taken over yet');
+const RECOVERY_STOPPED = refusal('NOT_ADMITTED', 'the member asked is stopping');
+const IN_THE_LOG = refusal('OUTCOME_UNKNOWN', 'the leader changed before it answered');
+const LOG_OVERLOADED = refusal('OVERLOADED', 'too much waits to be replicated; submit again later');
+const RECOVERY_OVERLOADED = refusal(
+  'OVERLOADED',
+  'too many transactions wait for their signatures to be checked; submit again later',
+);
 
 /**
  * The leader's door: checks submissions, gathers what is new into log entries, and answers each
@@ -81,7 +97,8 @@ export class Admission {
 
   /** One result for each transaction, in order; resolves when the last of them is durable or refused. */
   async submit(raws: readonly Uint8Array[]): Promise<SubmitResult[]> {
-    const recovered = await this.#dependencies.recovery.recover(raws);
+    const recovered = await this.#recover(raws);
+    if (!Array.isArray(recovered)) return raws.map(() => refused(recovered));
     const results = new Array<SubmitResult | Promise<SubmitResult>>(raws.length);
     const candidates: Candidate[] = [];
     const chain = {
@@ -104,19 +121,33 @@ export class Admission {
       const batch = this.#proposed.shift() as ProposedBatch;
       const admission = effects.admissions.find(({ index }) => index === batch.index);
       if (admission?.term === batch.term) this.#answer(batch.items, admission.results);
-      else this.#refuseAll(batch.items);
+      else this.#refuseAll(batch.items, LEADER_CHANGED);
     }
     if (this.#proposed.length === 0 && this.#open.length > 0) this.#flush();
   }
 
-  /** The entries of a former leader may still commit; what was never proposed is certainly not admitted. */
+  /**
+   * What was never proposed is certainly not admitted. The entries of a former leader may still commit: the new
+   * one knows, and this member may not hear of it for as long as it is cut off.
+   */
   leadershipLost(): void {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
-    const open = this.#open;
+    const [open, proposed] = [this.#open, this.#proposed];
     this.#open = [];
     this.#openBytes = 0;
-    this.#refuseAll(open);
+    this.#proposed = [];
+    this.#refuseAll(open, LEADER_CHANGED);
+    for (const { items } of proposed) this.#refuseAll(items, IN_THE_LOG);
+  }
+
+  async #recover(raws: readonly Uint8Array[]): Promise<RecoveryResult[] | Refusal> {
+    try {
+      return await this.#dependencies.recovery.recover(raws);
+    } catch (thrown) {
+      if (!(thrown instanceof CryptoError)) throw thrown;
+      return thrown.code === 'OVERLOADED' ? RECOVERY_OVERLOADED : RECOVERY_STOPPED;
+    }
   }
 
   /** Looks the candidates up, all at once, and puts those that are new on their way. */
@@ -125,7 +156,11 @@ export class Admission {
     results: (SubmitResult | Promise<SubmitResult>)[],
   ): Promise<void> {
     if (candidates.length === 0) return;
-    const { chain, flatState, mempool } = this.#dependencies;
+    const { chain, flatState, mempool, isCaughtUp } = this.#dependencies;
+    if (!isCaughtUp()) {
+      for (const { position } of candidates) results[position] = refused(NOT_CAUGHT_UP);
+      return;
+    }
     const [states, accounts] = await Promise.all([
       chain.transactionStates(candidates.map(({ recovered }) => recovered.hash)),
       flatState.accounts(candidates.map(({ recovered }) => recovered.sender)),
@@ -190,8 +225,10 @@ export class Admission {
       expiresAtMs: this.#dependencies.clock.wallMs() + this.#options.lifetimeMs,
       transactions: items.map(({ transaction }) => transaction),
     });
-    if ('refused' in answer) this.#refuseAll(items, answer.refused === 'too-many-uncommitted');
-    else this.#proposed.push({ index: answer.index, term: answer.term, items });
+    if (!('refused' in answer))
+      this.#proposed.push({ index: answer.index, term: answer.term, items });
+    else if (answer.refused === 'too-many-uncommitted') this.#refuseAll(items, LOG_OVERLOADED);
+    else this.#refuseAll(items, LEADER_CHANGED);
   }
 
   #answer(items: readonly Underway[], results: readonly SubmitResult[]): void {
@@ -202,10 +239,7 @@ export class Admission {
     }
   }
 
-  #refuseAll(items: readonly Underway[], overloaded = false): void {
-    const reason = overloaded
-      ? refusal('OVERLOADED', 'too much waits to be replicated; submit again later')
-      : refusal('NOT_ADMITTED', 'the leader changed meanwhile');
+  #refuseAll(items: readonly Underway[], reason: Refusal): void {
     for (const item of items) this.#settle(item, refused(reason));
   }
 

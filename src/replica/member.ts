@@ -205,6 +205,9 @@ export class Member {
         clock: this.#dependencies.clock,
         propose: (command) => this.#propose(command),
         nextHeight: () => this.ledger.head.decidedHeight + 1,
+        isCaughtUp: () =>
+          this.#leadership.role === 'leader' &&
+          this.ledger.head.appliedTerm === this.#leadership.term,
       },
     );
   }
