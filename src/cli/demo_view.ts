@@ -6,10 +6,13 @@ import { grouped, tableText } from './table.ts';
 export interface Screen {
   /** Whether lines can be drawn again. */
   readonly isTTY?: boolean;
+  /** Width of the terminal. */
+  readonly columns?: number;
   write(text: string): void;
 }
 
 const BAR_WIDTH = 40;
+const COLUMNS_DEFAULT = 80;
 const PLAIN_INTERVAL_MS = 1_000;
 const CURSOR_UP = (lines: number): string => `\u001b[${lines}A`;
 const CLEAR_DOWN = '\u001b[0J';
@@ -49,8 +52,10 @@ export class DemoView {
   }
 
   #draw(lines: readonly string[]): void {
+    // A line that wraps would count as two, and the next drawing would begin in its middle.
+    const cut = lines.map((line) => line.slice(0, this.#screen.columns ?? COLUMNS_DEFAULT));
     const back = this.#drawnLines === 0 ? '' : CURSOR_UP(this.#drawnLines);
-    this.#screen.write(`${back}${CLEAR_DOWN}${lines.join('\n')}\n`);
+    this.#screen.write(`${back}${CLEAR_DOWN}${cut.join('\n')}\n`);
     this.#drawnLines = lines.length;
   }
 
@@ -77,7 +82,7 @@ function progressLines(progress: DemoProgress): string[] {
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
   const members = progress.members.map(({ id, status }) =>
     status === undefined
-      ? `  member ${id}  ${progress.killed?.id === id ? 'killed' : 'not there'}`
+      ? `  member ${id}  ${absenceText(id, progress)}`
       : `  member ${id}  ${roleName(status.role).padEnd(9)}  term ${status.term}  height ${status.height}  pending ${status.mempoolSize}  pid ${status.pid}`,
   );
   return [
@@ -87,6 +92,10 @@ function progressLines(progress: DemoProgress): string[] {
     ...members,
     killText(progress),
   ];
+}
+
+function absenceText(id: number, { killed }: DemoProgress): string {
+  return killed?.id === id && !killed.runsAgain ? 'killed' : 'starting';
 }
 
 function countsText({ sent, acknowledged, total, ratePerSecond }: DemoProgress): string {

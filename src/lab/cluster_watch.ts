@@ -1,9 +1,8 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Clock } from '../lib/environment.ts';
 import { pause } from './client.ts';
-import { ClientError } from './client_error.ts';
 import { MemberConnection, type StatusMessage } from './node_service.ts';
-import type { MemberEndpoint } from './processes.ts';
+import { type MemberEndpoint, ProcessError } from './processes.ts';
 
 const STATUS_MS_MAX = 500;
 const POLL_INTERVAL_MS = 20;
@@ -41,7 +40,7 @@ export class ClusterWatch {
   }
 
   /**
-   * Looks until what is seen will do. Rejects with UNREACHABLE after two minutes, and when the signal aborts.
+   * Looks until what is seen will do. Rejects with NOT_READY after two minutes, and when the signal aborts.
    * @param what is waited for, for the error
    */
   async until(
@@ -55,7 +54,7 @@ export class ClusterWatch {
       const members = await this.look();
       if (isEnough(members)) return members;
       if (this.#clock.monotonicMs() > giveUpAtMs)
-        throw new ClientError('UNREACHABLE', `${what}: not within ${WAIT_MS_MAX} ms`);
+        throw new ProcessError('NOT_READY', `${what}: not within ${WAIT_MS_MAX} ms`);
       await pause(this.#clock, POLL_INTERVAL_MS);
     }
   }
