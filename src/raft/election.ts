@@ -38,12 +38,19 @@ export function countOwnVote(state: RaftState): void {
   if (term === state.term && vote === state.id) takeVote(state, state.id, true);
 }
 
-/** Granting changes nothing here: neither term, vote, nor election timer. */
+/**
+ * Granting changes nothing here: neither term, vote, nor election timer. Of two members that ask at
+ * the same moment, as they do when a broken connection told both of a dead leader, the lower id
+ * steps back; otherwise both would campaign and split the vote.
+ */
 export function handlePreVote(state: RaftState, message: PreVote): void {
   const { log, id: from, term } = state;
-  const granted = message.term >= term && log.isUpToDate(message.lastTerm, message.lastIndex);
-  const askedTerm = message.term;
-  state.send({ type: 'preVoteReply', from, to: message.from, term, askedTerm, granted });
+  const { from: to, lastIndex, lastTerm, term: askedTerm } = message;
+  const granted = askedTerm >= term && log.isUpToDate(lastTerm, lastIndex);
+  state.send({ type: 'preVoteReply', from, to, term, askedTerm, granted });
+  const equal = lastTerm === log.lastTerm && lastIndex === log.lastIndex;
+  const precedes = granted && (!equal || to > from);
+  if (precedes && state.role === 'preCandidate') becomeFollower(state, term, undefined);
 }
 
 /** The reply of a member with a higher term never comes here: that term is adopted first. */

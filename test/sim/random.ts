@@ -40,8 +40,7 @@ export class Dice {
   }
 
   pick<Item>(items: readonly Item[]): Item {
-    const item = items[Math.floor(this.random() * items.length)];
-    if (item === undefined) throw new Error('nothing to pick from');
-    return item;
+    if (items.length === 0) throw new Error('nothing to pick from');
+    return items[Math.floor(this.random() * items.length)] as Item;
   }
 }

@@ -11,7 +11,7 @@ if (seed !== undefined) {
   it(`seed ${seed}`, () => replay(Number(seed)));
 } else {
   for (let first = 1; first <= SEEDS; first += SEEDS_PER_TEST)
-    it(`seeds ${first} to ${first + SEEDS_PER_TEST - 1} keep every invariant and converge (scenarios 82 and 83)`, () => {
+    it(`scenario 83: seeds ${first} to ${first + SEEDS_PER_TEST - 1} keep every invariant and converge`, () => {
       const totals = runSeeds({ first, count: SEEDS_PER_TEST });
       expect(totals.acknowledged).toBeGreaterThan(SEEDS_PER_TEST);
       expect(totals.servedReads).toBeGreaterThan(SEEDS_PER_TEST);

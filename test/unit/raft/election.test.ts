@@ -226,10 +226,23 @@ it('a broken connection to the leader starts an election within two ticks', () =
   cluster.elect(1);
   cluster.cutOff(1);
   for (const id of [2, 3]) cluster.member(id).raft.peerDisconnected(1);
-  cluster.tick(3, [2, 3]);
+  cluster.tick(2, [2, 3]);
   expect([2, 3].map((id) => cluster.member(id).status.term)).toEqual([2, 2]);
-  cluster.tick(40, [2, 3]);
   expect(cluster.leaders().filter(({ id }) => id !== 1)).toHaveLength(1);
+});
+
+it('of two members that ask at the same moment one steps back, so that the vote is not split', () => {
+  const cluster = new TestCluster(3);
+  cluster.elect(1);
+  cluster.cutOff(1);
+  for (const id of [2, 3]) {
+    cluster.member(id).raft.peerDisconnected(1);
+    for (let tick = 0; tick < 2; tick += 1) cluster.member(id).raft.tick();
+    expect(cluster.member(id).status.role).toBe('preCandidate');
+  }
+  cluster.settle();
+  expect(cluster.member(3).status).toMatchObject({ role: 'leader', term: 2 });
+  expect(cluster.member(2).status).toMatchObject({ role: 'follower', leader: 3 });
 });
 
 it('a connection that breaks for one follower alone does not depose the leader', () => {

@@ -477,6 +477,42 @@ it('scenario 34: a log read that fails while replicating stops the member; nothi
   expect(() => leader.raft.step(accepted(2, 1))).toThrow('must stop');
 });
 
+it('scenario 77: writes that a crash loses were never acknowledged', () => {
+  const cluster = new TestCluster(3);
+  const leader = cluster.elect(1);
+  const follower = cluster.member(2);
+  cluster.filter = ({ from, to }) => from !== 3 && to !== 3;
+  leader.raft.propose([command('a')]);
+  cluster.deliver(leader.drain());
+  expect(follower.take()).toEqual([]);
+  expect(follower.unwritten.flatMap(({ entries }) => entries)).toHaveLength(1);
+  follower.restart();
+  cluster.settle();
+  expect(leader.status).toMatchObject({ commit: 1, lastIndex: 2 });
+  cluster.tick(6);
+  expect(leader.status.commit).toBe(2);
+  expect(follower.log.stored).toHaveLength(2);
+});
+
+it('scenario 82: power loss everywhere loses nothing that was acknowledged', () => {
+  const cluster = new TestCluster(3);
+  const leader = cluster.elect(1);
+  leader.raft.propose([command('acknowledged')]);
+  cluster.settle();
+  expect(leader.applied).toHaveLength(2);
+  leader.raft.propose([command('under way')]);
+  cluster.deliver(leader.take());
+  for (const id of [2, 3]) cluster.member(id).take();
+  for (const member of cluster.members.values()) member.restart();
+  cluster.tick(60);
+  const [next] = cluster.leaders();
+  expect(next?.status.commit).toBe(3);
+  for (const member of cluster.members.values()) {
+    const texts = member.log.stored.map(({ data }) => new TextDecoder().decode(data));
+    expect(texts).toEqual(['', 'acknowledged', '']);
+  }
+});
+
 it('scenario 78: a single member commits after its own flush', () => {
   const member = new TestMember(1, { voters: [1] });
   for (let count = 0; count < 20; count += 1) member.raft.tick();
