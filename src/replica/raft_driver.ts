@@ -11,6 +11,7 @@ import type {
   RaftStatus,
   ReadState,
   Ready,
+  TransferRefusal,
 } from '../raft/ready.ts';
 import type { Entry, HardState, MemberId } from '../types/entry.ts';
 import { NodeError } from '../types/node_error.ts';
@@ -41,7 +42,7 @@ export interface RaftDriverDependencies {
 
 /** Entry bytes handed to the state machine at once. */
 const APPLY_BYTES_MAX = 4 * 1024 * 1024;
-/** Reads that may wait for a quorum or for the state machine. */
+/** Reads that may wait for a quorum, and as many for the state machine. */
 const WAITING_READS_MAX = 16_384;
 /** Pause before a refused read asks again: a leader is probably being elected. */
 const READ_RETRY_MS = 15;
@@ -62,7 +63,7 @@ export class RaftDriver {
   readonly #log: DurableLog;
   readonly #readsInRound = new Map<number, SharedRead>();
   #openRead: SharedRead | undefined;
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Set<Waiter>();
   #nextReadId = 1;
   #awake = false;
   #stopped = false;
@@ -117,17 +118,22 @@ export class RaftDriver {
 
   /** Appends commands to the log of the leader, or says why not; nothing was appended then. */
   propose(commands: readonly Uint8Array[]): ProposalAccepted | ProposalRefusal {
-    if (this.#stopped) return { refused: 'not-leader', leader: undefined };
-    const answer = this.#raft.propose(commands);
-    this.#wake();
-    return answer;
+    const refusal = { refused: 'not-leader', leader: undefined } as const;
+    let answer: ReturnType<Raft['propose']> = refusal;
+    this.#input(() => {
+      answer = this.#raft.propose(commands);
+    });
+    return this.#stopped ? refusal : answer;
   }
 
-  /** Asks a caught-up member to take over; false when that cannot begin. */
-  transferLeadership(target: MemberId): ReturnType<Raft['transferLeadership']> {
-    const answer = this.#raft.transferLeadership(target);
-    this.#wake();
-    return answer;
+  /** Asks a caught-up member to take over, or says why that cannot begin. */
+  transferLeadership(target: MemberId): TransferRefusal | undefined {
+    const refusal = { refused: 'not-leader', leader: undefined } as const;
+    let answer: TransferRefusal | undefined = refusal;
+    this.#input(() => {
+      answer = this.#raft.transferLeadership(target);
+    });
+    return this.#stopped ? refusal : answer;
   }
 
   /** A member that is not eligible neither campaigns nor keeps the lead. */
@@ -142,18 +148,24 @@ export class RaftDriver {
   async linearize(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (this.#stopped) throw new NodeError('STOPPING', 'this member is stopping');
-      if (this.#readsInRound.size >= WAITING_READS_MAX)
+      if (Math.max(this.#readsInRound.size, this.#waiters.size) >= WAITING_READS_MAX)
         throw new NodeError('OVERLOADED', 'too many reads wait for a quorum; try again later');
       const state = await abortable(this.#readState(), signal);
-      if ('index' in state) return abortable(this.appliedUpTo(state.index), signal);
+      if ('index' in state) return this.#appliedUpTo(state.index, signal);
       await abortable(this.#pause(READ_RETRY_MS), signal);
     }
   }
 
-  /** Resolves when this member has applied the index. */
-  appliedUpTo(index: number): Promise<void> {
-    if (index <= this.#applied) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push({ index, resolve }));
+  async #appliedUpTo(index: number, signal: AbortSignal): Promise<void> {
+    if (index <= this.#applied) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiter = { index, resolve };
+    this.#waiters.add(waiter);
+    try {
+      await abortable(promise, signal);
+    } finally {
+      this.#waiters.delete(waiter);
+    }
   }
 
   #input(step: () => void): void {
@@ -244,13 +256,7 @@ export class RaftDriver {
   }
 
   #resolveWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    const waiting: Waiter[] = [];
-    for (const waiter of this.#waiters) {
-      if (waiter.index <= this.#applied) waiter.resolve();
-      else waiting.push(waiter);
-    }
-    this.#waiters = waiting;
+    for (const waiter of this.#waiters) if (waiter.index <= this.#applied) waiter.resolve();
   }
 
   #readState(): Promise<ReadState> {
