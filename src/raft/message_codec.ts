@@ -22,8 +22,8 @@ const MESSAGE_TYPES: readonly Message['type'][] = [
 ];
 const ENTRY_TYPES: readonly EntryType[] = ['noop', 'command'];
 
-/** Larger messages are neither written nor read. */
-export const MESSAGE_BYTES_MAX = 4 * ENTRY_DATA_BYTES_MAX;
+/** Larger messages are refused; what the leader sends stays far below by its own limits. */
+const MESSAGE_BYTES_MAX = 4 * ENTRY_DATA_BYTES_MAX;
 /** Bound of everything in a message besides its entries. */
 const FIXED_BYTES_MAX = 2 + 12 * VARINT_BYTES_MAX;
 

@@ -1,6 +1,6 @@
 import type { Entry, MemberId } from '../types/entry.ts';
 
-export { decodeMessage, encodeMessage, MESSAGE_BYTES_MAX } from './message_codec.ts';
+export { decodeMessage, encodeMessage } from './message_codec.ts';
 
 /**
  * What members say to each other. `term` is always the sender's own term at the time of sending.

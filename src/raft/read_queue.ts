@@ -4,7 +4,7 @@ import type { ReadIndex } from './messages.ts';
 import type { ReadRefusal, ReadState } from './ready.ts';
 
 /** Reads that one member may have waiting; more are refused. */
-export const WAITING_READS_MAX = 65_536;
+const WAITING_READS_MAX = 65_536;
 /** Rounds of one leader, or forwarded batches of one follower, under way at once. */
 const ROUNDS_MAX = 4;
 const SESSION_MAX = 2 ** 48;
