@@ -38,6 +38,8 @@ export interface BenchResult {
 const TRANSACTIONS_PER_KILL = 2_000;
 const KILL_AT_SHARE = 0.25;
 const POLL_INTERVAL_MS = 2;
+/** Over all streams, so that one member gets as much at once as three: 900 transactions. */
+const BATCHES_IN_FLIGHT = 18;
 
 /** Runs the wallet workload, signed ahead, and then kills leaders under load. Members still run at the end. */
 export async function bench(
@@ -125,7 +127,12 @@ async function killLeaderUnder(
 }
 
 function loadOptions({ addresses, options }: Run): ConstructorParameters<typeof Load>[1] {
-  return { addresses, credentials: options.credentials, wait: 'WAIT_LEVEL_ADMITTED' };
+  return {
+    addresses,
+    credentials: options.credentials,
+    wait: 'WAIT_LEVEL_ADMITTED',
+    batchesInFlight: Math.ceil(BATCHES_IN_FLIGHT / addresses.length),
+  };
 }
 
 function isDrained(members: readonly MemberView[]): boolean {

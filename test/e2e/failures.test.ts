@@ -52,10 +52,11 @@ describe(`three members, one of which fails under load (seed ${SEED})`, () => {
       },
       systemClock,
     );
-    const running = load.run();
-    while (load.acknowledgedCount < TRANSACTIONS_PER_TEST / 3) await sleep(5);
-    await act();
-    await running;
+    const acting = async (): Promise<void> => {
+      while (load.acknowledgedCount < TRANSACTIONS_PER_TEST / 3) await sleep(5);
+      await act();
+    };
+    await Promise.all([load.run(), acting()]);
     expect(load.refused).toEqual([]);
     expect(load.acknowledgedCount).toBe(TRANSACTIONS_PER_TEST);
     acknowledged.push(...load.acknowledgedHashes);
