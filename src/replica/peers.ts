@@ -1,3 +1,4 @@
+import { bytesEqual } from '../lib/bytes.ts';
 import type { Clock, Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import { decodeMessage, encodeMessage } from '../raft/message_codec.ts';
@@ -135,9 +136,13 @@ export class Peers {
 
   #receiveReport(from: MemberId, report: MemberReport): void {
     if (this.#introduced.has(from)) {
-      this.#reports.set(from, report);
-      this.#dependencies.onReport(from, report);
-      return;
+      const { folderId } = this.#reports.get(from) ?? report;
+      if (bytesEqual(folderId, report.folderId)) {
+        this.#introduce(from, report);
+        return;
+      }
+      // It began anew and its connection was never seen to break, as when it could only be heard.
+      this.#introduced.delete(from);
     }
     this.#dependencies.registry.isKnown(from, report.folderId).then(
       (known) => (known ? this.#introduce(from, report) : this.#reject(from)),

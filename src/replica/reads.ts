@@ -13,6 +13,7 @@ import {
   ZERO_HASH,
 } from '../types/primitives.ts';
 import { decodeTransaction } from '../types/transaction.ts';
+import type { TransactionState } from '../types/transaction_state.ts';
 import type {
   Answer,
   BlockLogs,
@@ -25,8 +26,8 @@ import type {
 } from '../types/views.ts';
 import type { Chain } from './chain.ts';
 import { FlatState } from './flat_state.ts';
-import { HEAD_KEY, pendingKey } from './keys.ts';
-import { decodeHead, decodePending } from './records.ts';
+import { HEAD_KEY, pendingKey, transactionStateKey } from './keys.ts';
+import { decodeHead, decodePending, decodeTransactionState } from './records.ts';
 import { ReplicaError } from './replica_error.ts';
 import type { StoreReader } from './store.ts';
 import type { StoredBlock } from './stored_block.ts';
@@ -123,7 +124,7 @@ export class Reads {
 
   async transaction(hash: Hash): Promise<Answer<TransactionView>> {
     return this.at(async (_state, _height, store) => {
-      const [state] = await this.#chain.transactionStates([hash]);
+      const state = await transactionState(hash, store);
       if (state === undefined)
         throw new NodeError('TRANSACTION_NOT_FOUND', 'no such transaction was admitted here');
       if (state.state === 'included') {
@@ -136,8 +137,8 @@ export class Reads {
   }
 
   receipt(hash: Hash): Promise<Answer<ReceiptView>> {
-    return this.at(async () => {
-      const [state] = await this.#chain.transactionStates([hash]);
+    return this.at(async (_state, _height, store) => {
+      const state = await transactionState(hash, store);
       const outcome =
         state?.state === 'included' ? await this.#chain.outcome(state.height) : undefined;
       if (state?.state !== 'included' || outcome === undefined)
@@ -172,6 +173,14 @@ export class Reads {
     if (selector.by === 'latest') return executed;
     return selector.by === 'height' ? selector.height : this.#chain.heightOf(selector.blockId);
   }
+}
+
+async function transactionState(
+  hash: Hash,
+  store: StoreReader,
+): Promise<TransactionState | undefined> {
+  const bytes = await store.get(transactionStateKey(hash));
+  return bytes === undefined ? undefined : decodeTransactionState(bytes);
 }
 
 /** A receipt with all that follows from its place and its transaction. */
