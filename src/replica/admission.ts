@@ -36,6 +36,8 @@ export interface AdmissionDependencies {
   readonly propose: (command: Command) => ProposalAccepted | ProposalRefusal;
   /** Height that the next block will have. */
   readonly nextHeight: () => number;
+  /** Time of the last decided block. */
+  readonly chainTimeMs: () => number;
   /**
    * Whether this member leads and has applied its own first entry, and with it all that earlier leaders admitted.
    * Before that it would refuse for good what the log in front of it makes right, or holds already.
@@ -220,9 +222,11 @@ export class Admission {
     if (items.length === 0) return;
     this.#open = [];
     this.#openBytes = 0;
-    const answer = this.#dependencies.propose({
+    const { propose, clock, chainTimeMs } = this.#dependencies;
+    const answer = propose({
       type: 'AdmitTransactions',
-      expiresAtMs: this.#dependencies.clock.wallMs() + this.#options.lifetimeMs,
+      // The chain may be ahead of this clock, after a leader whose clock was wrong; it is the chain that gives up.
+      expiresAtMs: Math.max(clock.wallMs(), chainTimeMs()) + this.#options.lifetimeMs,
       transactions: items.map(({ transaction }) => transaction),
     });
     if (!('refused' in answer))

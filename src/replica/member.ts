@@ -205,6 +205,7 @@ export class Member {
         clock: this.#dependencies.clock,
         propose: (command) => this.#propose(command),
         nextHeight: () => this.ledger.head.decidedHeight + 1,
+        chainTimeMs: () => this.ledger.head.decided.block.header.timestampMs,
         isCaughtUp: () =>
           this.#leadership.role === 'leader' &&
           this.ledger.head.appliedTerm === this.#leadership.term,
@@ -296,7 +297,8 @@ export class Member {
     const { role, term, leader } = leadership;
     this.#dependencies.logger.info({ role, term, leader }, 'leadership changed');
     if (led) this.admission.leadershipLost();
-    this.#producer.lead(role === 'leader' && !this.#stopped ? term : undefined);
+    const mayLead = !this.#stopped && this.readiness.fencedReason === undefined;
+    this.#producer.lead(role === 'leader' && mayLead ? term : undefined);
     if (!this.#stopped) this.readiness.leadershipChanged(leadership);
   }
 

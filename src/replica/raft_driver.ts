@@ -40,8 +40,8 @@ export interface RaftDriverDependencies {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** Entry bytes handed to the state machine at once. */
-const APPLY_BYTES_MAX = 4 * 1024 * 1024;
+/** Entry bytes handed to the state machine at once: it holds this thread, and the heartbeats, for as long as they take. */
+const APPLY_BYTES_MAX = 512 * 1024;
 /** Reads that may wait for a quorum, and as many for the state machine. */
 const WAITING_READS_MAX = 16_384;
 /** Pause before a refused read asks again: a leader is probably being elected. */

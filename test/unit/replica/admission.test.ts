@@ -44,6 +44,7 @@ beforeEach(async () => {
       clock,
       propose: (command) => propose(command),
       nextHeight: () => 1,
+      chainTimeMs: () => node.ledger.head.decided.block.header.timestampMs,
       isCaughtUp: () => isCaughtUp,
     },
   );
@@ -220,6 +221,15 @@ describe('Admission', () => {
     expect((await admission.submit([transfer(0n)])).map(codeOf)).toEqual(['OVERLOADED']);
     recovery.recover = () => Promise.reject(new CryptoError('STOPPED', 'stopped'));
     expect((await admission.submit([transfer(0n)])).map(codeOf)).toEqual(['NOT_ADMITTED']);
+  });
+
+  it('counts the lifetime from the time of the chain when that is ahead of the clock', async () => {
+    clock.nowMs = -1_000_000;
+    const submitted = admission.submit([transfer(0n)]);
+    await flush();
+    expect(node.open).toMatchObject([{ expiresAtMs: genesis.timestampMs + 60_000 }]);
+    await applyNext();
+    await submitted;
   });
 
   it('keeps its own copy of the bytes', async () => {
