@@ -20,6 +20,13 @@ export type StorageErrorCode =
 /** What is wrong with stored data or its folder; the fields name the folder or file. */
 export class StorageError extends CodedError<StorageErrorCode> {}
 
+/**
+ * How the system says no while everything stored is sound: what it says of ENOSPC, EDQUOT, EMFILE, ENFILE, EACCES,
+ * EROFS and ENOMEM. The library gives no code, only text, and that names a file as it does for damage.
+ */
+const SYSTEM_REFUSAL =
+  /No space left on device|Disk quota exceeded|Too many open files|Permission denied|Read-only file system|Cannot allocate memory/i;
+
 export function unusableError(path: string, cause: unknown): StorageError {
   return new StorageError(
     'UNUSABLE',
@@ -40,6 +47,7 @@ export function openError(directory: string, cause: unknown): StorageError {
         'member its own data folder',
       { fields, cause },
     );
+  if (SYSTEM_REFUSAL.test(text)) return unusableError(directory, cause);
   if (/corrupt|checksum|newline|mismatch|MANIFEST|\.sst\b/i.test(text))
     return corruptDatabaseError(directory, cause);
   return unusableError(directory, cause);
@@ -47,6 +55,7 @@ export function openError(directory: string, cause: unknown): StorageError {
 
 /** Names what the library reported about a read. */
 export function readError(directory: string, cause: unknown): StorageError {
+  if (SYSTEM_REFUSAL.test(errorText(cause))) return unusableError(directory, cause);
   return corruptDatabaseError(directory, cause);
 }
 
