@@ -149,6 +149,7 @@ export class Mempool {
       effects.push({ hash: waiting.hash, state: { state: 'replaced', by: transaction.hash } });
     }
     this.#insert(transaction, account.nonce);
+    this.#reservations.admitted(toHex(transaction.sender), transaction.nonce);
     return { result: 'admitted', effects };
   }
 

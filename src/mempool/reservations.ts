@@ -67,6 +67,15 @@ export class Reservations {
     this.#size += 1;
   }
 
+  /** The log admitted one of this nonce: its cost counts as waiting from now on, and no more as reserved. */
+  admitted(senderKey: string, nonce: bigint): void {
+    const reserved = this.#bySender.get(senderKey);
+    const same = reserved?.byNonce.get(nonce);
+    if (reserved === undefined || same === undefined) return;
+    reserved.costTotal -= same.cost;
+    same.cost = 0n;
+  }
+
   delete(senderKey: string, nonce: bigint): void {
     const reserved = this.#bySender.get(senderKey);
     const same = reserved?.byNonce.get(nonce);

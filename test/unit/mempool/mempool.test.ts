@@ -206,6 +206,19 @@ test('limits count what is on its way, and only bind the leader', () => {
     expect(pool.admit(of(sender, 0n, 10 + sender), RICH)).toMatchObject({ result: 'admitted' });
 });
 
+test('what the log has admitted is not counted as on its way as well', () => {
+  const pool = mempool();
+  const account = { nonce: 0n, balance: 3_000n };
+  const at = (nonce: bigint) =>
+    pooled({ sequence: Number(nonce) + 1, sender: 1, nonce, worstCaseCost: 1_000n });
+  for (const nonce of [0n, 1n]) pool.reserve(at(nonce));
+  for (const nonce of [0n, 1n]) pool.admit(at(nonce), account);
+  // Admitted, but whoever reserved them has not been told yet.
+  expect(pool.precheck(at(2n), account)).toBeUndefined();
+  for (const nonce of [0n, 1n]) pool.release(at(nonce));
+  expect(pool.precheck(at(2n), account)).toBeUndefined();
+});
+
 test('two reservations of one nonce are two, also when everything is given back', () => {
   const pool = mempool();
   const first = pooled({ sequence: 1, sender: 1, worstCaseCost: 10n });
