@@ -66,7 +66,8 @@ export class MemberService {
   }
 
   /** Resolves when an admitted transaction has its final state on this member. */
-  committed(hash: Hash, signal: AbortSignal): Promise<FinalState> {
+  async committed(hash: Hash, signal: AbortSignal): Promise<FinalState> {
+    this.#refuseWhenFenced();
     return this.#member.finality.of(hash, signal);
   }
 
@@ -117,8 +118,9 @@ export class MemberService {
     return this.#member.heights.atLeast(atLeast, signal);
   }
 
-  blockLogs(height: Height, _signal: AbortSignal) {
-    return this.#reads.blockLogs(height);
+  blockLogs(height: Height, signal: AbortSignal) {
+    const read = { consistency: 'local', signal } as const;
+    return this.#read(read, () => this.#reads.blockLogs(height));
   }
 
   watchReadiness(listener: (readiness: Readiness) => void): () => void {
@@ -201,13 +203,17 @@ export class MemberService {
     { consistency, signal }: ReadOptions,
     read: () => Promise<Value>,
   ): Promise<Value> {
-    const reason = this.#member.readiness.fencedReason;
-    if (reason !== undefined)
-      throw new NodeError('FENCED', `this member has fenced itself: ${reason}; ask another one`);
+    this.#refuseWhenFenced();
     if (consistency === 'linearizable') {
       const patience = AbortSignal.timeout(READ_PATIENCE_MS);
       await this.#member.driver.linearize(AbortSignal.any([signal, patience]));
     }
     return read();
+  }
+
+  #refuseWhenFenced(): void {
+    const reason = this.#member.readiness.fencedReason;
+    if (reason !== undefined)
+      throw new NodeError('FENCED', `this member has fenced itself: ${reason}; ask another one`);
   }
 }
