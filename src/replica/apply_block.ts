@@ -1,4 +1,4 @@
-import { blockId } from '../crypto/block.ts';
+import { blockId, commitHash } from '../crypto/block.ts';
 import { receiptsRoot, transactionsRoot } from '../crypto/merkle.ts';
 import { transactionHash } from '../crypto/transaction.ts';
 import { assert } from '../lib/assert.ts';
@@ -37,7 +37,8 @@ export function applyProposal(range: ApplyRange, command: BlockProposed): void {
     range.undecided === undefined &&
     range.executedHeight === range.decidedHeight &&
     header.height === range.decidedHeight + 1 &&
-    bytesEqual(header.parentId, range.decided.blockId);
+    bytesEqual(header.parentId, range.decided.blockId) &&
+    bytesEqual(header.lastCommitHash, commitHash(command.lastCommit));
   if (!isNext) return;
   const transactions = proposedTransactions(range, command);
   if (transactions === undefined) return;
@@ -116,7 +117,8 @@ export async function applyOutcome(range: ApplyRange, command: BlockOutcome): Pr
   settleTransactions(range, outcome);
 }
 
-function checkOutcome(outcome: Outcome, { block }: StoredBlock): void {
+/** Asserts what every execution gives; the leader asks before it writes an outcome for all. */
+export function checkOutcome(outcome: Outcome, { block }: StoredBlock): void {
   assert(
     outcome.receipts.length === block.transactions.length,
     'an outcome has a receipt for each transaction',

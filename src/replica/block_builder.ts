@@ -28,6 +28,9 @@ export interface NextBlock {
   readonly stateRoot: Hash;
 }
 
+/** Transactions without room in a block that are passed over for smaller ones behind them. */
+const MISFITS_MAX = 32;
+
 /**
  * Assembles blocks for the proposer and checks proposed ones against the same rules, before anything is
  * signed (static validity: nothing is executed for it).
@@ -68,9 +71,14 @@ export class BlockBuilder {
     const cursor = mempool.ready(baseFeePerGas);
     let gas = 0n;
     let bytes = 0;
+    let misfits = 0;
     for (let next = cursor.next(); next !== undefined; next = cursor.next()) {
       if (!this.#standsAt(next, head.decidedHeight + 1)) continue;
-      if (gas + next.gasLimit > blockGasLimit || bytes + next.raw.length > blockBytesMax) break;
+      if (gas + next.gasLimit > blockGasLimit || bytes + next.raw.length > blockBytesMax) {
+        misfits += 1;
+        if (misfits === MISFITS_MAX) break;
+        continue;
+      }
       gas += next.gasLimit;
       bytes += next.raw.length;
       candidates.push(next);

@@ -10,6 +10,8 @@ import type { ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
 import { encodeHeader } from '../types/block.ts';
 import type { Command } from '../types/command.ts';
 import type { Genesis } from '../types/genesis.ts';
+import { decodeOutcome } from '../types/outcome.ts';
+import { checkOutcome } from './apply_block.ts';
 import type { AppliedOutcome } from './apply_range.ts';
 import type { BlockBuilder, NextBlock } from './block_builder.ts';
 import { blockRequest } from './block_context.ts';
@@ -161,8 +163,12 @@ export class BlockProducer {
     const { executor, logger } = this.#dependencies;
     try {
       // One whose proposal the log refused is proposed again, not executed again.
-      if (!this.#executed || !bytesEqual(this.#executed.blockId, decided.blockId))
-        this.#executed = await executor.executeBlock(blockRequest(decided, this.#options.genesis));
+      if (!this.#executed || !bytesEqual(this.#executed.blockId, decided.blockId)) {
+        const executed = await executor.executeBlock(blockRequest(decided, this.#options.genesis));
+        // What breaks an invariant must stop this member, not all that would apply it.
+        checkOutcome(decodeOutcome(executed.encodedOutcome), decided);
+        this.#executed = executed;
+      }
       this.#propose({ type: 'BlockOutcome', outcome: this.#executed.encodedOutcome });
     } catch (thrown) {
       if (!(thrown instanceof ExecutionError) || !DISTURBANCES.has(thrown.code)) throw thrown;

@@ -7,6 +7,7 @@ import type { Genesis } from '../types/genesis.ts';
 import { NodeError } from '../types/node_error.ts';
 import type { Answer, CallResult } from '../types/views.ts';
 import { callContext } from './block_context.ts';
+import type { Chain } from './chain.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Blocks may come while a call runs; it starts anew then. */
@@ -17,14 +18,16 @@ export class Calls {
   readonly #genesis: Genesis;
   readonly #executor: BlockExecutor;
   readonly #ledger: Ledger;
+  readonly #chain: Chain;
 
   constructor(
     options: { genesis: Genesis },
-    dependencies: { executor: BlockExecutor; ledger: Ledger },
+    dependencies: { executor: BlockExecutor; ledger: Ledger; chain: Chain },
   ) {
     this.#genesis = options.genesis;
     this.#executor = dependencies.executor;
     this.#ledger = dependencies.ledger;
+    this.#chain = dependencies.chain;
   }
 
   async call(request: CallRequest): Promise<Answer<CallResult>> {
@@ -54,9 +57,10 @@ export class Calls {
     work: (context: BlockContext) => Promise<Value>,
   ): Promise<Answer<Value>> {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-      const { executedHeight: height, decided } = this.#ledger.head;
+      const { executedHeight: height } = this.#ledger.head;
+      const { block } = await this.#chain.storedBlock(height);
       try {
-        const value = await work(callContext(decided.block.header, this.#genesis));
+        const value = await work(callContext(block.header, this.#genesis));
         if (this.#ledger.head.executedHeight === height) return { height, value };
       } catch (thrown) {
         if (!(thrown instanceof ExecutionError)) throw thrown;

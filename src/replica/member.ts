@@ -30,6 +30,11 @@ import { ReplicaError } from './replica_error.ts';
 import { type Divergence, RootAgreement } from './root_agreement.ts';
 import { TriePipeline } from './trie_pipeline.ts';
 
+/** Pause before a member asks again whether it has caught up. */
+const READINESS_RETRY_MS = 50;
+/** How often a stopping leader looks whether it still leads. */
+const HAND_OVER_POLL_MS = 10;
+
 /**
  * One member of the cluster: joins the log, the state machine, the threads and the peers. Data goes one
  * way: what the log commits is applied, and whatever else happens is caused by that.
@@ -82,7 +87,10 @@ export class Member {
     this.finality = new Finality(chain);
     this.heights = new HeightWatch(head.executedHeight);
     this.hashedHeights = new HeightWatch(parts.ledger.trieHeight);
-    this.readiness = new ReadinessWatch((signal) => this.driver.linearize(signal));
+    this.readiness = new ReadinessWatch({
+      catchUp: (signal) => this.driver.linearize(signal),
+      pause: () => this.#pause(READINESS_RETRY_MS),
+    });
     this.#roots = new RootAgreement({
       self: options.memberId,
       members: options.config.members.length,
@@ -367,9 +375,13 @@ export class Member {
       this.#leadership.role === 'leader' &&
       this.#dependencies.clock.monotonicMs() < deadlineMs
     )
-      await new Promise<void>((resolve) => {
-        this.#dependencies.clock.schedule(10, resolve);
-      });
+      await this.#pause(HAND_OVER_POLL_MS);
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#dependencies.clock.schedule(delayMs, resolve);
+    });
   }
 
   #fatal(thrown: unknown): void {

@@ -33,7 +33,8 @@ export function encodeReport(report: MemberReport): Uint8Array {
 /** @param payload without the kind */
 export function decodeReport(payload: Uint8Array): MemberReport {
   const reader = new FieldReader(decodeRlp(payload), 'report', 4);
-  const folderId = reader.bytes('folderId', FOLDER_ID_BYTES);
+  // Copies, since the payload is a view of a larger buffer and these are kept.
+  const folderId = reader.bytes('folderId', FOLDER_ID_BYTES).slice();
   const appliedIndex = reader.number('appliedIndex');
   const executedHeight = reader.number('executedHeight');
   const roots = reader.list('roots');
@@ -45,7 +46,7 @@ export function decodeReport(payload: Uint8Array): MemberReport {
     executedHeight,
     roots: roots.map((item) => {
       const fields = new FieldReader(item, 'root', 2);
-      return { height: fields.number('height'), root: fields.bytes('root', HASH_BYTES) };
+      return { height: fields.number('height'), root: fields.bytes('root', HASH_BYTES).slice() };
     }),
   };
 }

@@ -44,7 +44,7 @@ export class MemberService {
     this.#reads = new Reads({ database, chain, mempool });
     this.#calls = new Calls(
       { genesis: member.options.genesis },
-      { executor, ledger: member.ledger },
+      { executor, ledger: member.ledger, chain },
     );
     this.#proofs = new Proofs({ trie, member });
     this.#router = new SubmitRouter({

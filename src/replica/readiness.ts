@@ -9,14 +9,20 @@ const READY: Readiness = { ready: true, reason: '' };
  */
 export class ReadinessWatch {
   readonly #catchUp: (signal: AbortSignal) => Promise<void>;
+  readonly #pause: () => Promise<void>;
   readonly #listeners = new Set<(readiness: Readiness) => void>();
   #current: Readiness = { ready: false, reason: 'NO_LEADER' };
   #fenced: string | undefined;
   #abort = new AbortController();
 
-  /** @param catchUp resolves once everything committed before the call is applied here */
-  constructor(catchUp: (signal: AbortSignal) => Promise<void>) {
-    this.#catchUp = catchUp;
+  constructor(dependencies: {
+    /** Resolves once everything committed before the call is applied here. */
+    catchUp: (signal: AbortSignal) => Promise<void>;
+    /** Waits a moment before the next attempt. */
+    pause: () => Promise<void>;
+  }) {
+    this.#catchUp = dependencies.catchUp;
+    this.#pause = dependencies.pause;
   }
 
   get current(): Readiness {
@@ -41,11 +47,20 @@ export class ReadinessWatch {
       return;
     }
     if (!this.#current.ready) this.#become({ ready: false, reason: 'CATCHING_UP' });
-    const { signal } = this.#abort;
-    this.#catchUp(signal).then(
-      () => signal.aborted || this.#become(READY),
-      () => undefined,
-    );
+    void this.#follow(this.#abort.signal);
+  }
+
+  /** Tries until it succeeds or the leader changes: a refusal says nothing about the next attempt. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#catchUp(signal);
+        if (!signal.aborted) this.#become(READY);
+        return;
+      } catch {
+        await this.#pause();
+      }
+    }
   }
 
   fence(reason: string): void {

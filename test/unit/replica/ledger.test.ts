@@ -57,11 +57,23 @@ const genesis: Genesis = {
     },
   ],
   accounts: [
-    { address: sender, balance: 10n * ETHER, nonce: 0n, code: new Uint8Array(0), storage: [] },
+    ...[sender, ...[2, 3].map((byte) => addressOf(new Uint8Array(32).fill(byte)))].map(
+      (address) => ({
+        address,
+        balance: 10n * ETHER,
+        nonce: 0n,
+        code: new Uint8Array(0),
+        storage: [],
+      }),
+    ),
   ],
 };
 
-function transfer(nonce: bigint, tip = 1n): Uint8Array {
+function transfer(
+  nonce: bigint,
+  tip = 1n,
+  { gasLimit = 21_000n, secretKey = senderKey } = {},
+): Uint8Array {
   return signTransaction(
     {
       type: 2,
@@ -69,13 +81,13 @@ function transfer(nonce: bigint, tip = 1n): Uint8Array {
       nonce,
       maxPriorityFeePerGas: tip,
       maxFeePerGas: 2_000_000_000n + tip,
-      gasLimit: 21_000n,
+      gasLimit,
       to: recipient,
       value: 5n,
       data: new Uint8Array(0),
       accessList: [],
     },
-    senderKey,
+    secretKey,
   );
 }
 
@@ -264,6 +276,40 @@ describe('Ledger', () => {
     expect(ledger.head.undecided).toBeUndefined();
     await produceBlock();
     expect(ledger.head.decided.block.transactions).toHaveLength(1);
+  });
+
+  it('voids a proposal whose certificate is not the one that its header names', async () => {
+    await apply(admit(transfer(0n)));
+    const command = await proposal();
+    if (command.type !== 'BlockProposed') throw new Error('not a proposal');
+    const lastCommit = makeCommit({
+      height: 0,
+      round: 0,
+      blockId: ledger.head.decided.blockId,
+      signature: new Uint8Array(96),
+    });
+    await apply({ ...command, lastCommit });
+    expect(ledger.head.undecided).toBeUndefined();
+  });
+
+  it('passes over what has no room in the block for what has', async () => {
+    const other = new Uint8Array(32).fill(2);
+    const large = transfer(0n, 5n, { gasLimit: genesis.parameters.blockGasLimit });
+    const small = transfer(0n, 1n, { secretKey: other });
+    const best = transfer(0n, 9n, { secretKey: new Uint8Array(32).fill(3) });
+    await apply(admit(large));
+    await apply({
+      type: 'AdmitTransactions',
+      expiresAtMs: 1_700_000_100_000,
+      transactions: [
+        { raw: small, sender: addressOf(other) },
+        { raw: best, sender: addressOf(new Uint8Array(32).fill(3)) },
+      ],
+    });
+    await produceBlock();
+    expect(ledger.head.decided.transactionHashes).toEqual(
+      [best, small].map((raw) => transactionHash(raw)),
+    );
   });
 
   it('ignores a decision without a valid certificate, a second decision, and a second outcome', async () => {
