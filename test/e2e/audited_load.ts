@@ -11,7 +11,7 @@ import { sleep, type TestCluster } from './harness.ts';
 const POLL_INTERVAL_MS = 5;
 /** A light load: so many at a time, then a pause. */
 const LIGHT_TRANSACTIONS = 6;
-const LIGHT_PAUSE_MS = 50;
+const LIGHT_PAUSE_MS = 100;
 
 /**
  * A wallet workload of one cluster, submitted to all members part by part while something happens to them. What was
