@@ -9,6 +9,7 @@ export default defineConfig({
           name: 'pure',
           include: ['test/{unit,sim,trace,conformance}/**/*.test.ts', 'test/tidy.test.ts'],
           testTimeout: 120_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -19,6 +20,7 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           maxWorkers: 1,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
