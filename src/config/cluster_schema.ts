@@ -75,7 +75,7 @@ const mempoolSchema = z.strictObject({
 const admissionSchema = z.strictObject({
   recoveryThreads: count(1, 64).default(1).describe('Worker threads that recover senders.'),
   batchTransactionsMax: count(1, 4_096)
-    .default(1_024)
+    .default(256)
     .describe('Transactions that share one log entry.'),
   batchDelayMsMax: count(0, 1_000)
     .default(2)

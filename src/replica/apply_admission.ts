@@ -1,4 +1,3 @@
-import { transactionHash } from '../crypto/transaction.ts';
 import { assert } from '../lib/assert.ts';
 import type { AdmitTransactions } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
@@ -21,7 +20,7 @@ export function applyAdmission(range: ApplyRange, entry: Entry, command: AdmitTr
     'an admission is small enough to number its transactions',
   );
   const results = command.transactions.map((transaction, position): SubmitResult => {
-    const hash = transactionHash(transaction.raw);
+    const hash = range.hashOf(transaction);
     const known = range.state(hash);
     if (known !== undefined) return { kind: 'admitted', hash, alreadyKnown: true, state: known };
     const pooled = pooledTransaction(transaction, {

@@ -1,4 +1,5 @@
 import { transactionHash } from '../crypto/transaction.ts';
+import { assert } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
 import type { Mempool, MempoolEffect, SenderAccount } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
@@ -69,6 +70,7 @@ export class ApplyRange {
   results: HeadResults;
   readonly #accounts = new Map<string, SenderAccount>();
   readonly #states = new Map<string, TransactionState | undefined>();
+  readonly #hashes = new Map<AdmittedTransaction, Hash>();
 
   /** Reads ahead, in two batches, what the admissions of these entries ask about. */
   static async prepare(
@@ -125,6 +127,13 @@ export class ApplyRange {
     return this.#accounts.get(toHex(sender)) ?? NO_ACCOUNT;
   }
 
+  /** Hash of a transaction of this range's admissions. */
+  hashOf(transaction: AdmittedTransaction): Hash {
+    const hash = this.#hashes.get(transaction);
+    assert(hash !== undefined, 'the admissions of a range are read ahead');
+    return hash;
+  }
+
   /** State of a transaction of this range's admissions, as known so far. */
   state(hash: Hash): TransactionState | undefined {
     return this.#states.get(toHex(hash));
@@ -151,6 +160,7 @@ export class ApplyRange {
       this.database.getMany([...senders.values()].map(accountKey)),
     ]);
     for (const [position, hash] of hashes.entries()) {
+      this.#hashes.set(admitted[position] as AdmittedTransaction, hash);
       const bytes = states[position];
       this.#states.set(
         toHex(hash),

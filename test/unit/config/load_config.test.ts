@@ -46,7 +46,7 @@ describe('a valid cluster file', () => {
         nonceGapMax: 1_024,
         lifetimeMs: 10_800_000,
       },
-      admission: { recoveryThreads: 1, batchTransactionsMax: 1_024, batchDelayMsMax: 2 },
+      admission: { recoveryThreads: 1, batchTransactionsMax: 256, batchDelayMsMax: 2 },
       api: {
         security: 'mutual-tls',
         messageBytesMax: 4 * KIB * KIB,
