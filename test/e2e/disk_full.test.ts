@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/load_config.ts';
 import { AuditedLoad } from './audited_load.ts';
 import { type TestCluster, testCluster } from './harness.ts';
 import { transferLeadership } from './operator.ts';
-import { startCli } from './run_cli.ts';
+import { startMember } from './own_process.ts';
 
 const SEED = 20_260_302;
 const TRANSACTIONS = 2_400;
@@ -89,10 +89,6 @@ async function scene(): Promise<Scene | string> {
   return { cluster, config, disk };
 }
 
-function startVictim({ cluster }: Scene) {
-  return startCli(['member', '--config', cluster.configFile, '--id', String(VICTIM)]);
-}
-
 async function allReady({ cluster }: Scene): Promise<void> {
   await cluster.watch.until('all members are ready', (members) =>
     members.every(({ status }) => status?.ready === true),
@@ -108,7 +104,7 @@ describe(`a disk that fills under load (seed ${SEED})`, () => {
       const { cluster, config, disk } = made;
       for (const { id } of cluster.processes.members)
         if (id !== VICTIM) cluster.processes.start(id);
-      const victim = startVictim(made);
+      const victim = startMember(cluster.configFile, VICTIM);
       await allReady(made);
       const load = await AuditedLoad.prepare(cluster, {
         transactions: 2 * TRANSACTIONS,
@@ -128,13 +124,13 @@ describe(`a disk that fills under load (seed ${SEED})`, () => {
       expect(after.id).not.toBe(VICTIM);
 
       await disk.fill(0);
-      const early = await startVictim(made).ended;
+      const early = await startMember(cluster.configFile, VICTIM).ended;
       expect(early.stderr).toMatch(/No space left on device|ENOSPC/);
       expect(early.stderr).toMatch(/free space/);
       expect(early.stderr).not.toMatch(/new member id/);
       expect(early.code).toBe(1);
       await disk.grow();
-      startVictim(made);
+      startMember(cluster.configFile, VICTIM);
       await allReady(made);
       await load.during(TRANSACTIONS, async () => undefined);
       await load.expectSound(cluster.processes.members.map(({ id }) => cluster.clientOf(id)));
