@@ -145,9 +145,12 @@ export class BlockProducer {
    * state machine accepts no second proposal, and this reads what it has applied.
    */
   async #decide(head: LedgerHead, undecided: StoredBlock): Promise<void> {
+    const term = this.#term;
     const next = await this.#next(head);
     if (next === undefined) return;
     const invalid = await this.#dependencies.builder.invalidity(next, undecided);
+    // After the end of its term another leader may have executed this very block: accounts that are past it say nothing.
+    if (this.#term !== term) return;
     if (invalid !== undefined)
       throw new ReplicaError('CANNOT_APPLY', `the proposed block must not be signed: ${invalid}`, {
         fields: { height: undecided.block.header.height },

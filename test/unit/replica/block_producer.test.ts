@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { verifyCommit } from '../../../src/crypto/block.ts';
+import { makeCommit, precommitDigest, verifyCommit } from '../../../src/crypto/block.ts';
+import { sign } from '../../../src/crypto/bls.ts';
 import { ExecutionError } from '../../../src/execution/execution_error.ts';
 import { InlineExecutor } from '../../../src/execution/inline_executor.ts';
 import { BlockBuilder } from '../../../src/replica/block_builder.ts';
+import { blockRequest } from '../../../src/replica/block_context.ts';
 import { BlockProducer } from '../../../src/replica/block_producer.ts';
+import type { FlatState } from '../../../src/replica/flat_state.ts';
 import { RootAgreement } from '../../../src/replica/root_agreement.ts';
-import { decodeHeader, encodeHeader } from '../../../src/types/block.ts';
+import type { StoredBlock } from '../../../src/replica/stored_block.ts';
+import { type Commit, decodeHeader, encodeHeader } from '../../../src/types/block.ts';
 import type { Command } from '../../../src/types/command.ts';
 import type { Genesis } from '../../../src/types/genesis.ts';
 import {
@@ -30,6 +34,8 @@ let executor: InlineExecutor;
 let executions: number;
 let fatal: unknown[];
 let refusals: number;
+/** What reading the accounts of a block waits for. */
+let beforeAccounts: () => Promise<void>;
 
 async function makeProducer(members = 1): Promise<void> {
   const { flatState, ledger, opened } = node;
@@ -53,7 +59,7 @@ async function makeProducer(members = 1): Promise<void> {
       ledger,
       mempool: opened.mempool,
       chain: opened.chain,
-      builder: new BlockBuilder({ genesis: node.genesis }, { flatState }),
+      builder: new BlockBuilder({ genesis: node.genesis }, { flatState: slowly(flatState) }),
       roots,
       executor,
       propose: (command) => {
@@ -73,12 +79,22 @@ async function makeProducer(members = 1): Promise<void> {
   };
 }
 
+function slowly(flatState: FlatState): FlatState {
+  const read = flatState.accounts.bind(flatState);
+  flatState.accounts = async (addresses) => {
+    await beforeAccounts();
+    return read(addresses);
+  };
+  return flatState;
+}
+
 async function open(ofGenesis?: Genesis): Promise<void> {
   node = await TestLedger.open(ofGenesis);
   clock = new ManualClock();
   executions = 0;
   refusals = 0;
   fatal = [];
+  beforeAccounts = async () => undefined;
   await makeProducer();
 }
 
@@ -122,6 +138,11 @@ async function block(): Promise<void> {
     await proposed(type);
     await applyAll();
   }
+}
+
+function commitOf({ block: { header }, blockId }: StoredBlock): Commit {
+  const vote = { chainId: header.chainId, height: header.height, round: 0, blockId };
+  return makeCommit({ ...vote, signature: sign(precommitDigest(vote), blsSecret) });
 }
 
 describe('BlockProducer', () => {
@@ -261,6 +282,36 @@ describe('BlockProducer', () => {
     await lead(3);
     await until(() => fatal.length > 0, 'the failure');
     expect(fatal).toMatchObject([{ code: 'CANNOT_APPLY' }]);
+    expect(node.open).toEqual([]);
+  });
+
+  it('makes nothing of accounts that another leader moved on while it checked a block', async () => {
+    await lead(2);
+    node.admit(transfer(0n));
+    await applyAll();
+    await proposed('BlockProposed');
+    const reading = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    beforeAccounts = () => {
+      reading.resolve();
+      return held.promise;
+    };
+    await applyAll();
+    await reading.promise;
+    beforeAccounts = async () => undefined;
+    // While it waits for the accounts, the next leader decides and executes the block.
+    producer.lead(undefined);
+    const { undecided } = node.ledger.head;
+    if (undecided === undefined) throw new Error('no block was fixed');
+    const { encodedOutcome } = await executor.executeBlock(blockRequest(undecided, genesis));
+    node.startTerm(3);
+    node.propose({ type: 'BlockDecided', commit: commitOf(undecided) });
+    node.propose({ type: 'BlockOutcome', outcome: encodedOutcome });
+    await applyAll();
+    expect(node.ledger.head.executedHeight).toBe(1);
+    held.resolve();
+    await quiet();
+    expect(fatal).toEqual([]);
     expect(node.open).toEqual([]);
   });
 
