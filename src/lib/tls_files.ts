@@ -30,6 +30,8 @@ export interface FollowedTlsFilesOptions {
 }
 
 const RELOAD_INTERVAL_MS = 500;
+const OPEN_ATTEMPTS_MAX = 3;
+const OPEN_RETRY_MS = 50;
 
 /**
  * A TLS identity as its files hold it now: looked at twice a second, since rotation replaces them at any time. Files
@@ -51,8 +53,7 @@ export class FollowedTlsFiles {
     options: FollowedTlsFilesOptions,
     dependencies: { clock: Clock; logger: Logger },
   ): Promise<FollowedTlsFiles> {
-    const parts = await readParts(options.files);
-    checkParts(parts, options);
+    const parts = await firstParts(options, dependencies.clock);
     const followed = new FollowedTlsFiles(options, { ...dependencies, parts });
     followed.#schedule();
     return followed;
@@ -107,6 +108,23 @@ export class FollowedTlsFiles {
       if (this.#isStopped || refusal === this.#refusal) return;
       this.#refusal = refusal;
       this.#logger.warn({ ...files, reason: refusal }, `${eventPrefix}.certificates_kept`);
+    }
+  }
+}
+
+/** A rotation replaces one file after the other: what does not fit at this moment may fit in the next. */
+async function firstParts(options: FollowedTlsFilesOptions, clock: Clock): Promise<TlsParts> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const parts = await readParts(options.files);
+      checkParts(parts, options);
+      return parts;
+    } catch (thrown) {
+      const isMisfit = thrown instanceof TlsFilesError && thrown.code === 'MISFIT';
+      if (!isMisfit || attempt === OPEN_ATTEMPTS_MAX) throw thrown;
+      await new Promise<void>((resolve) => {
+        clock.schedule(OPEN_RETRY_MS, resolve);
+      });
     }
   }
 }

@@ -32,6 +32,10 @@ class SteppedClock implements Clock {
     };
   }
 
+  async untilScheduled(): Promise<void> {
+    while (!this.isScheduled) await new Promise(setImmediate);
+  }
+
   tick(): Promise<void> {
     const callback = this.#callback;
     this.#callback = undefined;
@@ -113,11 +117,25 @@ describe('opening', () => {
 
   test('refuses a key of another certificate', async () => {
     await write(files.keyFile, (await issue()).keyPem);
-    await expect(open()).rejects.toMatchObject({
+    const opening = expect(open()).rejects.toMatchObject({
       code: 'MISFIT',
       fields: { certificateFile: files.certificateFile },
       message: expect.stringContaining('do not fit together'),
     });
+    await clock.untilScheduled();
+    await clock.tick();
+    void clock.tick();
+    await opening;
+  });
+
+  test('looks again when it opens in the middle of a rotation', async () => {
+    const next = await issue();
+    await write(files.keyFile, next.keyPem);
+    const opening = open();
+    await clock.untilScheduled();
+    await write(files.certificateFile, next.certificatePem);
+    await clock.tick();
+    expect((await opening).parts.key.toString()).toBe(next.keyPem);
   });
 
   test('passes on what the check throws', async () => {
