@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { assert } from '../lib/assert.ts';
+import { copyBytes } from '../lib/bytes.ts';
 import type { Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import type { Hash, Height } from '../types/primitives.ts';
@@ -93,7 +94,7 @@ class WorkerBackend implements Backend {
 
   executeBlock(request: BlockRequest): Promise<ExecutedBlock> {
     const { transactions } = request;
-    const [blockId, context] = [request.blockId.slice(), ownContext(request.context)];
+    const [blockId, context] = [copyBytes(request.blockId), ownContext(request.context)];
     const raws = packBytes(transactions.map(({ raw }) => raw));
     const senders = packAddresses(transactions.map(({ sender }) => sender));
     return this.#ask({ type: 'executeBlock', block: { blockId, context, raws, senders } }, [
@@ -112,7 +113,7 @@ class WorkerBackend implements Backend {
   }
 
   applied(height: Height, blockId: Hash): void {
-    this.#announce({ type: 'applied', height, blockId: blockId.slice() });
+    this.#announce({ type: 'applied', height, blockId: copyBytes(blockId) });
   }
 
   reset(height: Height): void {
@@ -201,7 +202,7 @@ class WorkerBackend implements Backend {
 /** Its bytes may be views into a whole block, all of which a message would copy. */
 function ownContext(context: BlockContext): BlockContext {
   const { coinbase, prevRandao } = context;
-  return { ...context, coinbase: coinbase.slice(), prevRandao: prevRandao.slice() };
+  return { ...context, coinbase: copyBytes(coinbase), prevRandao: copyBytes(prevRandao) };
 }
 
 async function answerFrom(state: StateReader, question: StateQuestion): Promise<StateAnswer> {
@@ -216,8 +217,10 @@ async function answerFrom(state: StateReader, question: StateQuestion): Promise<
         values: packBytes(await state.slots(unpackSlotKeys(question.keys))),
       };
     case 'code':
-      return { kind: 'code', code: (await state.code(question.codeHash)).slice() };
-    case 'blockHash':
-      return { kind: 'blockHash', hash: (await state.blockHash(question.height))?.slice() };
+      return { kind: 'code', code: copyBytes(await state.code(question.codeHash)) };
+    case 'blockHash': {
+      const hash = await state.blockHash(question.height);
+      return { kind: 'blockHash', hash: hash && copyBytes(hash) };
+    }
   }
 }

@@ -2,7 +2,7 @@ import { CryptoError } from '../crypto/crypto_error.ts';
 import type { RecoveredTransaction, RecoveryResult, SenderRecovery } from '../crypto/recovery.ts';
 import { worstCaseCost } from '../execution/fees.ts';
 import { assert } from '../lib/assert.ts';
-import { toHex } from '../lib/bytes.ts';
+import { copyBytes, toHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/environment.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
@@ -194,7 +194,7 @@ export class Admission {
     mempool.reserve(priced);
     const { promise, resolve } = Promise.withResolvers<SubmitResult>();
     // The bytes may belong to a larger buffer of the transport, which must not be kept alive.
-    const transaction = { raw: raw.slice(), sender: recovered.sender };
+    const transaction = { raw: copyBytes(raw), sender: recovered.sender };
     const item = { transaction, hash: recovered.hash, nonce: recovered.nonce, promise, resolve };
     this.#underway.set(key, item);
     this.#join(item);

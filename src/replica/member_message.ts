@@ -1,4 +1,4 @@
-import { utf8 } from '../lib/bytes.ts';
+import { copyBytes, utf8 } from '../lib/bytes.ts';
 import { HASH_BYTES, type Hash, type Height } from '../types/primitives.ts';
 import { CodecError, decodeRlp, encodeRlp, FieldReader, scalar } from '../types/rlp.ts';
 
@@ -34,7 +34,7 @@ export function encodeReport(report: MemberReport): Uint8Array {
 export function decodeReport(payload: Uint8Array): MemberReport {
   const reader = new FieldReader(decodeRlp(payload), 'report', 4);
   // Copies, since the payload is a view of a larger buffer and these are kept.
-  const folderId = reader.bytes('folderId', FOLDER_ID_BYTES).slice();
+  const folderId = copyBytes(reader.bytes('folderId', FOLDER_ID_BYTES));
   const appliedIndex = reader.number('appliedIndex');
   const executedHeight = reader.number('executedHeight');
   const roots = reader.list('roots');
@@ -46,7 +46,7 @@ export function decodeReport(payload: Uint8Array): MemberReport {
     executedHeight,
     roots: roots.map((item) => {
       const fields = new FieldReader(item, 'root', 2);
-      return { height: fields.number('height'), root: fields.bytes('root', HASH_BYTES).slice() };
+      return { height: fields.number('height'), root: copyBytes(fields.bytes('root', HASH_BYTES)) };
     }),
   };
 }

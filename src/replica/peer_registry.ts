@@ -1,4 +1,4 @@
-import { bytesEqual } from '../lib/bytes.ts';
+import { bytesEqual, copyBytes } from '../lib/bytes.ts';
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
 import type { MemberId } from '../types/entry.ts';
@@ -34,7 +34,7 @@ export class PeerRegistry {
   async isKnown(member: MemberId, folderId: Uint8Array): Promise<boolean> {
     const known = this.#folders.get(member);
     if (known !== undefined) return bytesEqual(known, folderId);
-    const kept = folderId.slice();
+    const kept = copyBytes(folderId);
     this.#folders.set(member, kept);
     const batch = new WriteBatch();
     batch.put(peerFolderKey(member), kept);

@@ -1,4 +1,5 @@
 import { worstCaseCost } from '../execution/fees.ts';
+import { copyBytes } from '../lib/bytes.ts';
 import type { PooledTransaction } from '../mempool/pooled_transaction.ts';
 import type { AdmittedTransaction } from '../types/command.ts';
 import type { Hash } from '../types/primitives.ts';
@@ -12,8 +13,8 @@ export function pooledTransaction(
   const transaction = decodeTransaction(raw);
   return {
     ...place,
-    raw: raw.slice(),
-    sender: sender.slice(),
+    raw: copyBytes(raw),
+    sender: copyBytes(sender),
     nonce: transaction.nonce,
     gasLimit: transaction.gasLimit,
     maxFeePerGas: transaction.maxFeePerGas,

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { assert } from '../lib/assert.ts';
+import { copyBytes } from '../lib/bytes.ts';
 import type { Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import { packBytes, unpackAllBytes } from '../lib/packed_bytes.ts';
@@ -51,7 +52,7 @@ export class TrieThread implements LedgerTrie {
   start(): Promise<void> {
     assert(this.#worker === undefined, 'the trie thread is already running');
     const { height, root, cacheNodesMax } = this.#options;
-    const workerData: StateTrieOptions = { height, root: root.slice(), cacheNodesMax };
+    const workerData: StateTrieOptions = { height, root: copyBytes(root), cacheNodesMax };
     const worker = new Worker(new URL('./trie_worker.ts', import.meta.url), { workerData });
     this.#worker = worker;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -86,9 +87,9 @@ export class TrieThread implements LedgerTrie {
 
   prove(address: Address, slots: readonly Hash[]): Promise<AccountProof> {
     // Cloning a view clones all that lies behind it, so the views are copied first.
-    const copies = slots.map((slot) => slot.slice());
+    const copies = slots.map(copyBytes);
     return this.#call(this.#proofs, (id) =>
-      this.#send({ type: 'prove', id, address: address.slice(), slots: copies }),
+      this.#send({ type: 'prove', id, address: copyBytes(address), slots: copies }),
     );
   }
 

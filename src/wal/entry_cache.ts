@@ -1,8 +1,9 @@
 import { assert } from '../lib/assert.ts';
+import { copyBytes } from '../lib/bytes.ts';
 import type { Entry } from '../types/entry.ts';
 
-/** What an entry costs in memory beside its data, roughly. */
-const ENTRY_OVERHEAD_BYTES = 96;
+/** What an entry costs in memory beside its data, roughly: its object, and a buffer of its own. */
+const ENTRY_OVERHEAD_BYTES = 512;
 /**
  * Slots of dropped entries are given back once there are this many, and as many as entries that
  * are kept.
@@ -30,7 +31,7 @@ export class EntryCache {
       this.#bytes -= costOf(last);
       last = this.#slots.length > this.#head ? this.#slots.at(-1) : undefined;
     }
-    this.#slots.push(entry);
+    this.#slots.push(withOwnData(entry));
     this.#bytes += costOf(entry);
     while (this.#bytes > this.#bytesMax) this.#dropOldest();
     if (this.#head > SLOTS_COMPACT_MIN && this.#head > this.#slots.length / 2) {
@@ -53,6 +54,12 @@ export class EntryCache {
       ? undefined
       : this.#slots[this.#head + index - first.index];
   }
+}
+
+/** What came over the network is a view of a larger buffer: in the cache it would keep all of that for its own bytes. */
+function withOwnData(entry: Entry): Entry {
+  const { data } = entry;
+  return data.length === data.buffer.byteLength ? entry : { ...entry, data: copyBytes(data) };
 }
 
 function costOf(entry: Entry): number {
