@@ -24,6 +24,8 @@ export class Finality {
       throw new NodeError('OVERLOADED', 'too many requests wait here; ask for the state later');
     const key = toHex(hash);
     const { promise, resolve, reject } = Promise.withResolvers<FinalState>();
+    // The signal may come while the store is read, and nobody awaits this yet: unhandled, it would end the process.
+    promise.catch(() => undefined);
     const waiters = this.#waiting.get(key) ?? new Set();
     this.#waiting.set(key, waiters.add(resolve));
     this.#count += 1;
@@ -37,7 +39,6 @@ export class Finality {
       return await promise;
     } finally {
       signal.removeEventListener('abort', abort);
-      promise.catch(() => undefined);
       this.#count -= 1;
       waiters.delete(resolve);
       if (waiters.size === 0) this.#waiting.delete(key);
