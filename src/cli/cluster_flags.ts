@@ -33,7 +33,10 @@ export function withClusterFlags(command: Command): Command {
 
 export async function clusterAccess(flags: ClusterFlags): Promise<ClusterAccess> {
   const { apiEndpoints, clientCredentials } = await import('../lab/credentials.ts');
-  const addresses = flags.address?.map((address, index) => ({ id: index + 1, address }));
+  const addresses = flags.address?.map((address, index) => ({
+    id: index + 1,
+    address: requireHostAndPort(address),
+  }));
   if (addresses !== undefined && flags.config === undefined) {
     const { credentials } = await import('@grpc/grpc-js');
     return { members: addresses, credentials: credentials.createInsecure() };
@@ -42,6 +45,11 @@ export async function clusterAccess(flags: ClusterFlags): Promise<ClusterAccess>
   const file = flags.config ?? CONFIG_DEFAULT;
   const config = await loadConfig({ file, environment: process.env });
   return { members: addresses ?? apiEndpoints(config), credentials: clientCredentials(config) };
+}
+
+function requireHostAndPort(address: string): string {
+  if (/^(\[[0-9a-fA-F:.]+\]|[^:[\]]+):[0-9]{1,5}$/.test(address)) return address;
+  throw new CliError('usage', `--address ${address} must be HOST:PORT, or [IPV6]:PORT`);
 }
 
 /** Runs a task with a client of the cluster; its errors become exit codes. */

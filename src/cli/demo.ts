@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { DemoResult, Victim } from '../lab/demo.ts';
 import type { ClusterProcesses } from '../lab/processes.ts';
 import type { Workload } from '../lab/workload_operation.ts';
 import { systemClock } from '../lib/environment.ts';
 import { cliErrorFrom } from './cluster_flags.ts';
-import { CliError, EXIT } from './exit_codes.ts';
+import { CliError, EXIT, exitCodeOf } from './exit_codes.ts';
 import { examples } from './help.ts';
 import { onStopSignal } from './stop_signal.ts';
 import { type WorkloadFlags, withWorkloadFlags, workloadOf } from './workload_flags.ts';
@@ -55,6 +56,7 @@ export function registerDemo(program: Command): void {
     )
     .action(async (flags: Flags) => {
       const workload = await workloadOf(flags);
+      requireReportFolder(flags.report);
       const stop = new AbortController();
       const undo = onStopSignal(() =>
         stop.abort(new CliError('failure', 'interrupted before the audit')),
@@ -65,7 +67,8 @@ export function registerDemo(program: Command): void {
         keep = !(await runIn(folder, { workload, flags, signal: stop.signal }));
         if (keep) process.exitCode = EXIT.failure;
       } catch (thrown) {
-        keep = !stop.signal.aborted;
+        // What was asked for wrongly has left nothing to look at.
+        keep = !stop.signal.aborted && exitCodeOf(thrown) !== EXIT.usage;
         throw cliErrorFrom(stop.signal.aborted ? stop.signal.reason : thrown);
       } finally {
         undo();
@@ -88,6 +91,8 @@ async function runIn(
     { folder, template: flags.config },
     { clock: systemClock, randomBytes },
   );
+  if (flags.kill === 'follower' && processes.members.length === 1)
+    throw new CliError('usage', 'one member alone leads: there is no follower to kill');
   console.log(`workload: ${workload.name}`);
   // Whatever the demonstration waits for then fails at once.
   signal.addEventListener('abort', () => void processes.stopAll());
@@ -114,6 +119,12 @@ async function runIn(
   } finally {
     await processes.stopAll();
   }
+}
+
+/** Nobody should wait for a demonstration to learn this. */
+function requireReportFolder(report: string | undefined): void {
+  if (report !== undefined && !existsSync(dirname(report)))
+    throw new CliError('usage', `there is no folder ${dirname(report)} for the report`);
 }
 
 async function writeReport(file: string, { report }: DemoResult): Promise<void> {

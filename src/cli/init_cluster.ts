@@ -1,6 +1,6 @@
-import { existsSync, lstatSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument, stringify } from 'yaml';
 import { addressText, parseAddress } from '../config/address_text.ts';
@@ -157,13 +157,21 @@ export function makeDevAccounts(count: number): DevAccount[] {
 async function clusterTextOf(options: InitOptions): Promise<string> {
   const file = templateFile(options);
   const text = await readFile(file, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
-    throw new CliError('usage', `the template ${file} cannot be read: ${thrown.message}`, {
-      cause: thrown,
-    });
+    const message = `the template ${file} cannot be read: ${thrown.message}; by name there are ${templateNames()}`;
+    throw new CliError('usage', message, { cause: thrown });
   });
+  // Whatever is wrong is wrong in the template, so its own lines are told.
+  parseConfig(text, { file, environment: { HOME: dirname(file) } });
   return options.ports === undefined && options.data === undefined
     ? text
     : changedText(text, file, options);
+}
+
+function templateNames(): string {
+  return readdirSync(TEMPLATES_FOLDER)
+    .map((file) => basename(file, '.yaml'))
+    .sort()
+    .join(', ');
 }
 
 /** The template with other ports or another data folder, its comments kept. */

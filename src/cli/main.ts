@@ -90,6 +90,8 @@ if (isMain()) {
     if (error.code === 'EPIPE') process.exit(EXIT.ok);
     throw error;
   });
+  // The gRPC library names an IP address where TLS wants a host name (DEP0123); users can do nothing about that.
+  process.noDeprecation = true;
   const code = await runCli(process.argv.slice(2), process.env);
   // A success ends when nothing runs any more; a failure does not wait for what it left open.
   if (code === EXIT.ok) process.exitCode = code;

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { CONFIG_DEFAULT } from './cluster_flags.ts';
 import { examples } from './help.ts';
+import { wholeNumber } from './workload_flags.ts';
 
 interface MemberFlags {
   readonly config: string;
@@ -19,7 +20,7 @@ export function registerMember(program: Command): void {
         'BLOCKRAFT_DATA, BLOCKRAFT_SECRETS and BLOCKRAFT_GENESIS replace paths of the cluster file,\n' +
         'BLOCKRAFT_PEER_PORT, BLOCKRAFT_API_PORT and BLOCKRAFT_ADMIN_PORT the ports of this member.',
     )
-    .requiredOption('--id <number>', 'which member of the cluster file this is', Number)
+    .requiredOption('--id <number>', 'which member of the cluster file this is', wholeNumber)
     .option('--config <file>', 'cluster file', CONFIG_DEFAULT)
     .option('--exit-with-parent', 'also stop when standard input closes')
     .addHelpText(

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { addressText } from '../config/address_text.ts';
 import { parseAmount } from '../config/amount.ts';
 import type { NodeClient } from '../lab/client.ts';
+import type { ReceiptMessage, SubmissionMessage } from '../lab/node_service.ts';
 import { fromHex, toPrefixedHex } from '../lib/bytes.ts';
 import { errorText } from '../lib/error.ts';
 import { requireAddress } from './account.ts';
@@ -32,8 +34,9 @@ export function registerSubmit(program: Command): void {
       .summary('submit a signed transaction, or sign one and submit it')
       .description(
         'Submits the EIP-2718 bytes of a signed transaction, or signs an EIP-1559 transaction with a key ' +
-          'file: nonce, fees and gas limit are asked from the cluster unless given. Exit status 4 when it ' +
-          'was refused, 5 when its outcome is unknown: submitting the same again is harmless.',
+          'file: nonce, fees and gas limit are asked from the cluster unless given. Exit status 1 when its ' +
+          'execution failed in its block, 4 when it was refused, 5 when its outcome is unknown: submitting ' +
+          'the same again is harmless.',
       )
       .argument('[transaction]', '0x and hex digits of a signed transaction'),
   )
@@ -71,22 +74,61 @@ export function registerSubmit(program: Command): void {
       const raw = transaction === undefined ? undefined : rawTransaction(transaction);
       if ((raw === undefined) === (flags.fromKeyFile === undefined))
         throw new CliError('usage', 'give either a signed transaction or --from-key-file');
+      if (raw === undefined && flags.to === undefined && flags.data.length === 0)
+        throw new CliError('usage', 'give --to, or the code of a new contract as --data');
       await withClient(flags, async (client) => {
         const signed = raw ?? (await signWith(client, flags));
         const wait = flags.wait === 'committed' ? 'WAIT_LEVEL_COMMITTED' : 'WAIT_LEVEL_ADMITTED';
         const submission = await client.submit(signed, wait);
-        const shown = {
-          hash: toPrefixedHex(submission.hash),
-          state: submission.state.replace('TRANSACTION_STATE_', '').toLowerCase(),
-          alreadyKnown: submission.alreadyKnown,
-          height: submission.inclusion === null ? null : Number(submission.inclusion.height),
-          index: submission.inclusion?.index ?? null,
-        };
-        if (flags.json) return printJson(shown);
-        const where = shown.height === null ? '' : ` in block ${shown.height} at ${shown.index}`;
-        console.log(`${shown.hash} ${shown.state}${where}`);
+        const receipt =
+          submission.inclusion === null ? undefined : await client.receipt(submission.hash);
+        const shown = shownOf(submission, receipt);
+        if (flags.json) printJson(shown);
+        else console.log(submissionText(shown));
+        if (shown.succeeded === false)
+          throw new CliError(
+            'failure',
+            'its execution failed: it paid for its gas and did nothing',
+          );
       });
     });
+}
+
+/** What `--json` prints. */
+interface ShownSubmission {
+  readonly hash: string;
+  readonly state: string;
+  readonly alreadyKnown: boolean;
+  readonly height: number | null;
+  readonly index: number | null;
+  /** Null until it is in a block, as all that follows. */
+  readonly succeeded: boolean | null;
+  readonly gasUsed: number | null;
+  /** Null when it created none. */
+  readonly contract: string | null;
+}
+
+function shownOf(
+  submission: SubmissionMessage,
+  receipt: ReceiptMessage | undefined,
+): ShownSubmission {
+  const contract = receipt?.contractAddress ?? new Uint8Array(0);
+  return {
+    hash: toPrefixedHex(submission.hash),
+    state: submission.state.replace('TRANSACTION_STATE_', '').toLowerCase(),
+    alreadyKnown: submission.alreadyKnown,
+    height: submission.inclusion === null ? null : Number(submission.inclusion.height),
+    index: submission.inclusion?.index ?? null,
+    succeeded: receipt?.succeeded ?? null,
+    gasUsed: receipt === undefined ? null : Number(receipt.gasUsed),
+    contract: contract.length === 0 ? null : addressText(contract),
+  };
+}
+
+function submissionText(shown: ShownSubmission): string {
+  const { hash, state, height, index, contract } = shown;
+  const where = height === null ? '' : ` in block ${height} at ${index}`;
+  return `${hash} ${state}${where}${contract === null ? '' : `, contract ${contract}`}`;
 }
 
 async function signWith(client: NodeClient, flags: Flags): Promise<Uint8Array> {

@@ -63,7 +63,8 @@ export function clientErrorFrom(error: ServiceError, address: string): ClientErr
     metadata: { address, ...info?.metadata },
     cause: error,
   };
-  const text = error.details === '' ? error.message : error.details;
+  // The gRPC library ends some of its own details with an empty note.
+  const text = (error.details || error.message).replace(/ Resolution note: $/, '');
   if (info?.reason === 'OUTCOME_UNKNOWN') return new ClientError('OUTCOME_UNKNOWN', text, details);
   if (info === undefined && UNREACHABLE_STATUSES.has(error.code))
     return new ClientError('UNREACHABLE', `${address} did not answer: ${text}`, details);

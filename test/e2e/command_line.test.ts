@@ -63,6 +63,22 @@ describe('commands against a running cluster', () => {
     expect(byId).toEqual(block);
   });
 
+  test('a contract is told by its address, and what failed in its block by exit status 1', async () => {
+    const [dev] = makeDevAccounts(1);
+    const keyFile = join(cluster.folder, 'key');
+    await writeFile(keyFile, dev!.privateKey);
+    const submit = (...args: string[]) => cli('submit', '--from-key-file', keyFile, ...args);
+    // Code that reverts whatever it is called with.
+    const made = await submit('--data', '0x6460006000fd6000526005601bf3', '--json');
+    expect(made).toMatchObject({ code: 0, stderr: '' });
+    const { succeeded, contract } = JSON.parse(made.stdout);
+    expect([succeeded, contract]).toEqual([true, expect.stringMatching(/^0x[0-9a-fA-F]{40}$/)]);
+    const reverted = await submit('--to', contract, '--gas-limit', '100000');
+    expect(reverted.code).toBe(1);
+    expect(reverted.stdout).toContain(' included in block ');
+    expect(reverted.stderr).toContain('its execution failed');
+  });
+
   test('a refusal is exit status 4 with its reason', async () => {
     const { code, stderr } = await cli('submit', '0x03c0');
     expect(code).toBe(4);

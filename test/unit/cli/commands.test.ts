@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import packageJson from '../../../package.json' with { type: 'json' };
@@ -74,9 +74,47 @@ describe('the command line', () => {
       ['init', '--members', 'many'],
       "blockraft: option '-m, --members <n>' argument 'many' is invalid. give a whole number. (--help shows what is possible)\n",
     ],
+    [
+      ['member', '--id', 'first'],
+      "blockraft: option '--id <number>' argument 'first' is invalid. give a whole number. (--help shows what is possible)\n",
+    ],
+    [
+      ['status', '--address', 'localhost'],
+      'blockraft: --address localhost must be HOST:PORT, or [IPV6]:PORT\n',
+    ],
+    [
+      ['submit', '--from-key-file', 'key'],
+      'blockraft: give --to, or the code of a new contract as --data\n',
+    ],
+    [
+      ['demo', '--report', '/nowhere/report.json'],
+      'blockraft: there is no folder /nowhere for the report\n',
+    ],
   ])('answers %j with one line and status 2', async (args, stderr) => {
     expect(await blockraft(args)).toEqual({ code: 2, stdout: '', stderr });
   });
+});
+
+describe('a demonstration that cannot start', () => {
+  test.each([
+    [['--config', 'nowhere.yaml'], /by name there are local-3, local-5, local-7, solo, three-/],
+    [['--config', 'solo', '--kill', 'follower'], /there is no follower to kill/],
+  ])('for %j says why with status 2 and leaves no folder', async (args, message) => {
+    const TMPDIR = await temporaryFolder();
+    const { code, stdout, stderr } = await blockraft(['demo', '--exit', ...args], { TMPDIR });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n').length).toBe(1);
+    expect(await readdir(TMPDIR)).toEqual([]);
+  });
+});
+
+test('a client without certificates is told which file is missing and what to do', async () => {
+  const { clusterFile, secretsFolder } = await newCluster({ template: 'three-machines' });
+  await rm(join(secretsFolder, 'tls/client.key.pem'));
+  const { code, stderr } = await blockraft(['status', clusterFile]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/client\.key\.pem: cannot be read .* clients of this cluster need a cert/);
 });
 
 describe('init, config and certs as processes', () => {

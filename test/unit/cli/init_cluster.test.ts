@@ -214,6 +214,15 @@ members: [{ id: 1, host: localhost, ports: { peer: 1, api: 2, admin: 3 } }]
     expect(await readdir(folder)).toEqual([]);
   });
 
+  test('a template that is wrong, naming its own lines', async () => {
+    const folder = await temporaryFolder();
+    const template = join(folder, 'mine.yaml');
+    await writeFile(template, 'version: 1\ncluster: Mine\n');
+    await expect(newCluster({ directory: join(folder, 'new'), template })).rejects.toThrow(
+      `${template}:2: cluster is "Mine"`,
+    );
+  });
+
   test('to leave half a cluster when a write fails', async () => {
     const folder = await temporaryFolder();
     const template = join(folder, 'mine.yaml');
