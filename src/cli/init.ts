@@ -89,7 +89,7 @@ export function registerInit(program: Command): void {
 function nextCommand(config: Config, file: string): string {
   return config.members.every(({ host }) => isLoopbackHost(host))
     ? `npx blockraft up ${file}`
-    : `on each machine, with its id: npx blockraft member --config ${file} --id ${config.members[0]?.id}`;
+    : `on each machine, with its id: node_modules/.bin/node src/cli/main.ts member --config ${file} --id ${config.members[0]?.id}`;
 }
 
 /** Paths as the user would type them. */

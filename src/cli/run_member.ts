@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import packageJson from '../../package.json' with { type: 'json' };
 import { AdminServer } from '../api/admin_server.ts';
@@ -39,6 +40,8 @@ export async function runMember(options: RunMemberOptions): Promise<void> {
     environment,
     memberId: id,
   });
+  // The library's own lines on stderr repeat what our errors and log say.
+  setLogVerbosity(logVerbosity.NONE);
   const secretKey = await readValidatorKey(config, genesis);
   const logger = pino({ level: config.logging.level, base: { member: id, pid: process.pid } });
   const stopped = Promise.withResolvers<void>();

@@ -1,12 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
+import type { Config } from '../config/config.ts';
 import { CONFIG_DEFAULT } from './cluster_flags.ts';
 import { CliError } from './exit_codes.ts';
 import { examples } from './help.ts';
 import { onStopSignal } from './stop_signal.ts';
 
 const STOP_MS_MAX = 10_000;
+const READY_POLL_MS = 500;
 
 export function registerUp(program: Command): void {
   program
@@ -59,10 +61,31 @@ export function registerUp(program: Command): void {
         for (const child of children.values()) child.kill('SIGTERM');
         setTimeout(killAll, STOP_MS_MAX).unref();
       });
+      // Without a client certificate here the members run all the same; only nobody can ask them.
+      tellWhenReady(config, () => stopping || failed).catch(() => undefined);
       await Promise.all(ended);
       process.off('exit', killAll);
       if (failed) throw new CliError('failure', 'a member ended by itself; its log says why');
     });
+}
+
+/** One line on stderr once every member serves: what a person at the terminal waits for. */
+async function tellWhenReady(config: Config, isOver: () => boolean): Promise<void> {
+  const { askStatus } = await import('../lab/processes.ts');
+  const { apiEndpoints, clientCredentials } = await import('../lab/credentials.ts');
+  const credentials = clientCredentials(config);
+  const endpoints = apiEndpoints(config);
+  while (!isOver()) {
+    const statuses = await Promise.all(
+      endpoints.map(({ address }) => askStatus(address, credentials, READY_POLL_MS)),
+    );
+    if (statuses.every((status) => status?.ready)) {
+      const addresses = endpoints.map(({ address }) => address).join(', ');
+      console.error(`blockraft: all members are ready, API at ${addresses}`);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS).unref());
+  }
 }
 
 /** Whole lines of both streams, so that members do not mix within one. */
