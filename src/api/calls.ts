@@ -18,6 +18,9 @@ export class OpenCalls {
   readonly #streamsMax: number;
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
+  readonly #hurrying = new AbortController();
+  /** Of the single calls that are open. */
+  readonly #controllers = new Set<AbortController>();
   #count = 0;
   #whenEmpty: (() => void) | undefined;
 
@@ -29,6 +32,18 @@ export class OpenCalls {
   /** Aborted by `drain`: streams end themselves, single calls are finished. */
   get stopping(): AbortSignal {
     return this.#stopping.signal;
+  }
+
+  /** Aborted by `hurry`, with STOPPING: whoever waits for something to happen answers with what is known. */
+  get hurrying(): AbortSignal {
+    return this.#hurrying.signal;
+  }
+
+  /** Ends waits that may be long, such as that for a block: their calls are answered as things stand. */
+  hurry(): void {
+    const reason = stopping();
+    this.#hurrying.abort(reason);
+    for (const controller of this.#controllers) controller.abort(reason);
   }
 
   /** Takes no more calls and resolves when none is open. */
@@ -54,8 +69,10 @@ export class OpenCalls {
       this.#count += 1;
       let open = true;
       const controller = new AbortController();
+      this.#controllers.add(controller);
       const close = (): boolean => {
         const first = open;
+        this.#controllers.delete(controller);
         if (open) this.#closed();
         open = false;
         return first;
@@ -116,8 +133,7 @@ export class OpenCalls {
   }
 
   #refusal(): Failure | undefined {
-    if (this.#stopping.signal.aborted)
-      return new NodeError('STOPPING', 'this member is stopping; ask another member');
+    if (this.#stopping.signal.aborted) return stopping();
     if (this.#count < this.#streamsMax) return undefined;
     return new ApiError(
       'TOO_MANY_CALLS',
@@ -130,4 +146,8 @@ export class OpenCalls {
     this.#count -= 1;
     if (this.#count === 0) this.#whenEmpty?.();
   }
+}
+
+function stopping(): NodeError {
+  return new NodeError('STOPPING', 'this member is stopping; ask another member');
 }

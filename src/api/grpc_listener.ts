@@ -50,8 +50,9 @@ const STREAMS_PER_CONNECTION_MAX = 256;
 /** Connections whose peer vanished are noticed by these, and their subscriptions ended. */
 const KEEPALIVE_INTERVAL_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
-/** How long open calls may take when the listener stops. */
+/** How long open calls may take when the listener stops, and after how much of it they get no more time to wait. */
 const DRAIN_MS_MAX = 5_000;
+const DRAIN_WAIT_MS_MAX = 1_000;
 /** For the last answers to leave before connections that clients hold open are cut. */
 const FLUSH_MS = 50;
 
@@ -133,9 +134,11 @@ export class GrpcListener {
     const limit = new Promise<void>((resolve) => {
       cancelTimer = this.#clock.schedule(DRAIN_MS_MAX, resolve);
     });
+    const cancelHurry = this.#clock.schedule(DRAIN_WAIT_MS_MAX, () => this.#calls.hurry());
     const drained = this.#calls.drain().then(() => this.#pause(FLUSH_MS));
     await Promise.race([closed, drained, limit]);
     cancelTimer();
+    cancelHurry();
     // Streams of the health service never end by themselves.
     this.#server.forceShutdown();
     // A connection that never finished its handshake must not hold up the member.

@@ -42,6 +42,8 @@ export class SubmissionStream {
   readonly #calls: OpenCalls;
   readonly #call: SubmitCall;
   readonly #signal: AbortSignal;
+  /** Aborted as well when the member stops and nothing may be waited for any longer. */
+  readonly #patience: AbortSignal;
   /** Batches read whose answer is not yet taken by the transport. */
   #unanswered = 0;
   #readingEnded = false;
@@ -61,6 +63,7 @@ export class SubmissionStream {
     this.#calls = dependencies.calls;
     this.#call = dependencies.call;
     this.#signal = dependencies.signal;
+    this.#patience = AbortSignal.any([dependencies.signal, dependencies.calls.hurrying]);
   }
 
   /** Resolves when the client has sent and received all; rejects when the member stops, after the last answer. */
@@ -104,7 +107,7 @@ export class SubmissionStream {
           `1 to ${batchTransactionsMax} in a batch, not ${transactions.length}`,
         );
       const wait = waitField(request.wait);
-      const signal = this.#signal;
+      const signal = this.#patience;
       const results = await submitBatch(this.#backend, transactions, { wait, signal });
       return { id, results: results.map(submitResultWire) };
     } catch (thrown) {

@@ -226,6 +226,31 @@ describe('stop', () => {
     expect(refused).toMatchObject({ code: 'ECONNREFUSED' });
   });
 
+  test('a wait that has no end is answered as things stand', async () => {
+    const { backend, client, server } = await startApi();
+    let waiting = 0;
+    backend.committed = (_hash, signal) => {
+      waiting += 1;
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    };
+    const wait = 'WAIT_LEVEL_COMMITTED';
+    const batches = client.duplex('SubmitTransactions');
+    const answers: Message[] = [];
+    batches.on('data', (answer: Message) => answers.push(answer));
+    const batchesEnd = streamFailure(batches);
+    batches.write({ id: 1, transactions: [Uint8Array.of(1)], wait });
+    const single = client.unary('SubmitTransaction', { transaction: Uint8Array.of(2), wait });
+    await until(() => waiting === 2);
+    await server.stop();
+    expect((await single).submission.state).toBe('TRANSACTION_STATE_PENDING');
+    expect((await batchesEnd).details?.reason).toBe('STOPPING');
+    expect(answers.map(({ results }) => results[0].submission.state)).toEqual([
+      'TRANSACTION_STATE_PENDING',
+    ]);
+  });
+
   test('idle connections and unfinished handshakes do not hold it up', async () => {
     const { client, port, server } = await startApi();
     await client.unary('GetStatus', {});
