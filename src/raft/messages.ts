@@ -1,7 +1,5 @@
 import type { Entry, MemberId } from '../types/entry.ts';
 
-export { decodeMessage, encodeMessage } from './message_codec.ts';
-
 /**
  * What members say to each other. `term` is always the sender's own term at the time of sending.
  * Messages may be lost, repeated, delayed and reordered.

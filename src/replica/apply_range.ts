@@ -12,7 +12,7 @@ import type { SubmitResult } from '../types/submission.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
 import type { Chain } from './chain.ts';
 import { accountKey, pendingKey, transactionStateKey } from './keys.ts';
-import type { HeadResults, LedgerHead } from './ledger.ts';
+import type { HeadResults, LedgerHead } from './ledger_head.ts';
 import { decodeTransactionState, encodeTransactionState } from './records.ts';
 import type { StoredBlock } from './stored_block.ts';
 

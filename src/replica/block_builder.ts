@@ -17,7 +17,7 @@ import type { Account } from '../types/outcome.ts';
 import type { Address, Hash, Height } from '../types/primitives.ts';
 import { decodeTransaction, type Transaction } from '../types/transaction.ts';
 import type { FlatState } from './flat_state.ts';
-import type { LedgerHead } from './ledger.ts';
+import type { LedgerHead } from './ledger_head.ts';
 import type { StoredBlock } from './stored_block.ts';
 
 /** What the block above a head must hold, whoever proposes it, and what its proposer may choose. */

@@ -1,4 +1,5 @@
 import { concatBytes, uint64Bytes, utf8 } from '../lib/bytes.ts';
+import { prefixRange } from '../storage/keys.ts';
 import type { Address, Hash, Height } from '../types/primitives.ts';
 
 /**
@@ -71,5 +72,5 @@ export const reverseDeltaKey = (height: Height): Uint8Array =>
   concatBytes(REVERSE_DELTA, uint64Bytes(height));
 export const transactionStateKey = (hash: Hash): Uint8Array => concatBytes(TRANSACTION_STATE, hash);
 export const pendingKey = (hash: Hash): Uint8Array => concatBytes(PENDING, hash);
-/** All keys of pending transactions: from this one up to, without, the next kind. */
-export const PENDING_RANGE = { gte: PENDING, lt: utf8('q') };
+/** All keys of pending transactions. */
+export const PENDING_RANGE = prefixRange(PENDING);

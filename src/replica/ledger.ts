@@ -8,7 +8,6 @@ import type { Database } from '../storage/database.ts';
 import { type Command, decodeCommand } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
 import type { Genesis } from '../types/genesis.ts';
-import type { Outcome } from '../types/outcome.ts';
 import type { Hash } from '../types/primitives.ts';
 import { applyAdmission } from './apply_admission.ts';
 import { applyDecision, applyOutcome, applyProposal } from './apply_block.ts';
@@ -20,22 +19,9 @@ import {
 } from './apply_range.ts';
 import type { Chain } from './chain.ts';
 import { HEAD_KEY } from './keys.ts';
-import { encodeHead, type HeadRecord } from './records.ts';
+import type { LedgerHead } from './ledger_head.ts';
+import { encodeHead } from './records.ts';
 import { ReplicaError } from './replica_error.ts';
-import type { StoredBlock } from './stored_block.ts';
-
-/** What execution of the newest executed height gave, as the next header repeats it. */
-export type HeadResults = Pick<Outcome, 'gasUsed' | 'receiptsRoot' | 'logsBloom'>;
-
-/** Where the chain stands after the applied log. */
-export interface LedgerHead extends HeadRecord {
-  /** The newest decided block. */
-  readonly decided: StoredBlock;
-  /** The block fixed for height decided + 1, if one is: no other will ever be signed there. */
-  readonly undecided: StoredBlock | undefined;
-  /** Of height `executedHeight`. */
-  readonly results: HeadResults;
-}
 
 /**
  * The replicated state machine: applies committed entries in order. Equal logs give equal state on

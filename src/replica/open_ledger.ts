@@ -22,7 +22,7 @@ import {
   trieNodeKey,
   UNDECIDED_KEY,
 } from './keys.ts';
-import type { HeadResults, LedgerHead } from './ledger.ts';
+import type { HeadResults, LedgerHead } from './ledger_head.ts';
 import { pooledTransaction } from './pooled_transaction.ts';
 import {
   decodeHead,

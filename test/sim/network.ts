@@ -1,4 +1,5 @@
-import { decodeMessage, encodeMessage, type Message } from '../../src/raft/messages.ts';
+import { decodeMessage, encodeMessage } from '../../src/raft/message_codec.ts';
+import type { Message } from '../../src/raft/messages.ts';
 import type { MemberId } from '../../src/types/entry.ts';
 import type { EventQueue } from './event_queue.ts';
 import type { Dice } from './random.ts';

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { RaftError } from '../../../src/raft/error.ts';
-import { decodeMessage, encodeMessage, type Message } from '../../../src/raft/messages.ts';
+import { decodeMessage, encodeMessage } from '../../../src/raft/message_codec.ts';
+import type { Message } from '../../../src/raft/messages.ts';
 import { Dice } from '../../sim/random.ts';
 
 const header = { from: 1, to: 2, term: 300 };
