@@ -56,7 +56,11 @@ export const genesis: Genesis = {
 };
 
 /** A signed transfer of the funded account, or whatever the changes make of it. */
-export function transfer(nonce: bigint, changes: Partial<Transaction> = {}): Uint8Array {
+export function transfer(
+  nonce: bigint,
+  changes: Partial<Transaction> = {},
+  secretKey = senderKey,
+): Uint8Array {
   const transaction = {
     type: 2,
     chainId: genesis.chainId,
@@ -70,7 +74,7 @@ export function transfer(nonce: bigint, changes: Partial<Transaction> = {}): Uin
     accessList: [],
     ...changes,
   };
-  return signTransaction(transaction as Parameters<typeof signTransaction>[0], senderKey);
+  return signTransaction(transaction as Parameters<typeof signTransaction>[0], secretKey);
 }
 
 /** Time that passes only by `advance`. */

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeCommit, precommitDigest, validatorAddress } from '../../../src/crypto/block.ts';
-import { generateSecretKey, publicKey, sign } from '../../../src/crypto/bls.ts';
-import { addressOf, signTransaction, transactionHash } from '../../../src/crypto/transaction.ts';
+import { publicKey, sign } from '../../../src/crypto/bls.ts';
+import { addressOf, transactionHash } from '../../../src/crypto/transaction.ts';
 import { executeBlock } from '../../../src/execution/executor.ts';
 import { BlockBuilder } from '../../../src/replica/block_builder.ts';
 import { blockRequest } from '../../../src/replica/block_context.ts';
@@ -20,52 +20,31 @@ import { type Command, encodeCommand } from '../../../src/types/command.ts';
 import type { Entry } from '../../../src/types/entry.ts';
 import type { Genesis } from '../../../src/types/genesis.ts';
 import { decodeDelta, encodeOutcome } from '../../../src/types/outcome.ts';
+import {
+  genesis as baseGenesis,
+  blsSecret,
+  sender,
+  senderKey,
+  transfer as signedTransfer,
+  silent,
+} from './chain_fixture.ts';
 
 const CLUSTER = 'test';
-const ETHER = 10n ** 18n;
-const silent = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
-const blsSecret = generateSecretKey(new Uint8Array(32).fill(7));
 const validatorKey = publicKey(blsSecret);
-const senderKey = new Uint8Array(32).fill(1);
-const sender = addressOf(senderKey);
 const recipient = new Uint8Array(20).fill(9);
+const otherKeys = [2, 3].map((byte) => new Uint8Array(32).fill(byte));
 
 const genesis: Genesis = {
-  chainId: 1337n,
-  timestampMs: 1_700_000_000_000,
-  parameters: {
-    blockGasLimit: 30_000_000n,
-    blockBytesMax: 1_000_000,
-    transactionBytesMax: 100_000,
-    segmentTransactions: 64,
-    baseFeeInitial: 1_000_000_000n,
-    baseFeeFloor: 7n,
-    clockSkewMsMax: 1_000,
-    forks: [{ name: 'cancun', height: 0 }],
-  },
-  validators: [
-    {
-      address: validatorAddress(validatorKey),
-      publicKey: validatorKey,
-      power: 1n,
-      rewardAddress: new Uint8Array(20).fill(0xfe),
-    },
-  ],
+  ...baseGenesis,
   accounts: [
-    ...[sender, ...[2, 3].map((byte) => addressOf(new Uint8Array(32).fill(byte)))].map(
-      (address) => ({
-        address,
-        balance: 10n * ETHER,
-        nonce: 0n,
-        code: new Uint8Array(0),
-        storage: [],
-      }),
-    ),
+    ...baseGenesis.accounts,
+    ...otherKeys.map((key) => ({
+      address: addressOf(key),
+      balance: 10n ** 19n,
+      nonce: 0n,
+      code: new Uint8Array(0),
+      storage: [],
+    })),
   ],
 };
 
@@ -74,21 +53,8 @@ function transfer(
   tip = 1n,
   { gasLimit = 21_000n, secretKey = senderKey } = {},
 ): Uint8Array {
-  return signTransaction(
-    {
-      type: 2,
-      chainId: genesis.chainId,
-      nonce,
-      maxPriorityFeePerGas: tip,
-      maxFeePerGas: 2_000_000_000n + tip,
-      gasLimit,
-      to: recipient,
-      value: 5n,
-      data: new Uint8Array(0),
-      accessList: [],
-    },
-    secretKey,
-  );
+  const maxFeePerGas = 2_000_000_000n + tip;
+  return signedTransfer(nonce, { maxPriorityFeePerGas: tip, maxFeePerGas, gasLimit }, secretKey);
 }
 
 let directory: string;
