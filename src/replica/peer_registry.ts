@@ -11,6 +11,8 @@ import { peerFolderKey } from './keys.ts';
 export class PeerRegistry {
   readonly #database: Database;
   readonly #folders: Map<MemberId, Uint8Array>;
+  /** Records of this start: resolved once durable. */
+  readonly #recorded = new Map<MemberId, Promise<void>>();
 
   static async load(members: readonly MemberId[], database: Database): Promise<PeerRegistry> {
     const stored = await database.getMany(members.map(peerFolderKey));
@@ -32,15 +34,22 @@ export class PeerRegistry {
 
   /** True for the folder that the member has always had; the first one is recorded for ever. */
   async isKnown(member: MemberId, folderId: Uint8Array): Promise<boolean> {
-    const known = this.#folders.get(member);
-    if (known !== undefined) return bytesEqual(known, folderId);
-    const kept = copyBytes(folderId);
-    this.#folders.set(member, kept);
+    let known = this.#folders.get(member);
+    if (known === undefined) {
+      known = copyBytes(folderId);
+      this.#folders.set(member, known);
+      this.#recorded.set(member, this.#record(member, known));
+    }
+    // Nobody is taken for known before that would survive a crash here.
+    await this.#recorded.get(member);
+    return bytesEqual(known, folderId);
+  }
+
+  async #record(member: MemberId, folderId: Uint8Array): Promise<void> {
     const batch = new WriteBatch();
-    batch.put(peerFolderKey(member), kept);
+    batch.put(peerFolderKey(member), folderId);
     await this.#database.write(batch);
     // It must be remembered after a loss of power as well, or the memory is worth nothing.
     await this.#database.flush();
-    return true;
   }
 }

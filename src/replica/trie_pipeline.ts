@@ -1,7 +1,7 @@
 import { assert } from '../lib/assert.ts';
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
-import type { TrieThread } from '../trie/trie_thread.ts';
+import type { LedgerTrie } from '../trie/state_trie.ts';
 import type { Outcome } from '../types/outcome.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 import type { Chain } from './chain.ts';
@@ -10,7 +10,7 @@ import { encodeHeight } from './records.ts';
 import { ReplicaError } from './replica_error.ts';
 
 export interface TriePipelineDependencies {
-  readonly trie: TrieThread;
+  readonly trie: Pick<LedgerTrie, 'apply' | 'stored'>;
   readonly database: Database;
   readonly chain: Chain;
   /** The root after a height is computed and stored. */
