@@ -1,6 +1,10 @@
 import { CryptoError } from '../crypto/crypto_error.ts';
 import type { RecoveredTransaction, RecoveryResult, SenderRecovery } from '../crypto/recovery.ts';
 import { worstCaseCost } from '../execution/fees.ts';
+import { ADMISSION_TRANSACTIONS_MAX } from '../ledger/apply_admission.ts';
+import type { RangeEffects } from '../ledger/apply_range.ts';
+import type { Chain } from '../ledger/chain.ts';
+import type { FlatState } from '../ledger/flat_state.ts';
 import { assert } from '../lib/assert.ts';
 import { copyBytes, toHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/environment.ts';
@@ -10,10 +14,6 @@ import type { AdmittedTransaction, Command } from '../types/command.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Hash } from '../types/primitives.ts';
 import { type Refusal, refusal, refused, type SubmitResult } from '../types/submission.ts';
-import { ADMISSION_TRANSACTIONS_MAX } from './apply_admission.ts';
-import type { RangeEffects } from './apply_range.ts';
-import type { Chain } from './chain.ts';
-import type { FlatState } from './flat_state.ts';
 import { refusalOf } from './transaction_rules.ts';
 
 export interface AdmissionOptions {

@@ -7,6 +7,9 @@ import {
 import { transactionsRoot } from '../crypto/merkle.ts';
 import { BlockBudget, invalidTransaction, transactionReason } from '../execution/block_rules.ts';
 import { forkAt, gasShape, nextBaseFee } from '../execution/fees.ts';
+import type { FlatState } from '../ledger/flat_state.ts';
+import type { LedgerHead } from '../ledger/ledger_head.ts';
+import type { StoredBlock } from '../ledger/stored_block.ts';
 import { assert } from '../lib/assert.ts';
 import { bytesEqual, toHex } from '../lib/bytes.ts';
 import type { Mempool } from '../mempool/mempool.ts';
@@ -16,9 +19,6 @@ import type { Genesis } from '../types/genesis.ts';
 import type { Account } from '../types/outcome.ts';
 import type { Address, Hash, Height } from '../types/primitives.ts';
 import { decodeTransaction, type Transaction } from '../types/transaction.ts';
-import type { FlatState } from './flat_state.ts';
-import type { LedgerHead } from './ledger_head.ts';
-import type { StoredBlock } from './stored_block.ts';
 
 /** What the block above a head must hold, whoever proposes it, and what its proposer may choose. */
 export interface NextBlock {

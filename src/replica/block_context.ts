@@ -1,10 +1,10 @@
 import type { BlockContext } from '../execution/block_context.ts';
 import type { BlockRequest } from '../execution/executor.ts';
+import type { StoredBlock } from '../ledger/stored_block.ts';
 import { assert } from '../lib/assert.ts';
 import { bytesEqual } from '../lib/bytes.ts';
 import type { Header } from '../types/block.ts';
 import type { Genesis } from '../types/genesis.ts';
-import type { StoredBlock } from './stored_block.ts';
 
 /** What transactions see of a decided block; all of it from its header and the genesis. */
 export function blockContext(header: Header, genesis: Genesis): BlockContext {

@@ -2,6 +2,13 @@ import { makeCommit, precommitDigest } from '../crypto/block.ts';
 import { sign } from '../crypto/bls.ts';
 import type { BlockExecutor, ExecutedBlock } from '../execution/block_executor.ts';
 import { ExecutionError } from '../execution/execution_error.ts';
+import { checkOutcome } from '../ledger/apply_block.ts';
+import type { AppliedOutcome } from '../ledger/apply_range.ts';
+import type { Chain } from '../ledger/chain.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { LedgerError } from '../ledger/ledger_error.ts';
+import type { LedgerHead } from '../ledger/ledger_head.ts';
+import type { StoredBlock } from '../ledger/stored_block.ts';
 import { assert } from '../lib/assert.ts';
 import { bytesEqual } from '../lib/bytes.ts';
 import type { Clock, Logger } from '../lib/environment.ts';
@@ -11,16 +18,9 @@ import { encodeHeader } from '../types/block.ts';
 import type { Command } from '../types/command.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { decodeOutcome } from '../types/outcome.ts';
-import { checkOutcome } from './apply_block.ts';
-import type { AppliedOutcome } from './apply_range.ts';
 import type { BlockBuilder, NextBlock } from './block_builder.ts';
 import { blockRequest } from './block_context.ts';
-import type { Chain } from './chain.ts';
-import type { Ledger } from './ledger.ts';
-import type { LedgerHead } from './ledger_head.ts';
-import { ReplicaError } from './replica_error.ts';
 import type { RootAgreement } from './root_agreement.ts';
-import type { StoredBlock } from './stored_block.ts';
 
 export interface BlockProducerOptions {
   readonly genesis: Genesis;
@@ -153,7 +153,7 @@ export class BlockProducer {
     // After the end of its term another leader may have executed this very block: accounts that are past it say nothing.
     if (this.#term !== term) return;
     if (invalid !== undefined)
-      throw new ReplicaError('CANNOT_APPLY', `the proposed block must not be signed: ${invalid}`, {
+      throw new LedgerError('CANNOT_APPLY', `the proposed block must not be signed: ${invalid}`, {
         fields: { height: undecided.block.header.height },
       });
     const { chainId } = this.#options.genesis;

@@ -1,7 +1,7 @@
+import { FENCE_KEY } from '../ledger/keys.ts';
 import { toPrefixedHex, utf8 } from '../lib/bytes.ts';
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
-import { FENCE_KEY } from './keys.ts';
 import type { Divergence } from './root_agreement.ts';
 
 /** Why this member fenced itself in an earlier life; undefined when it is well. */

@@ -1,9 +1,9 @@
+import type { Chain } from '../ledger/chain.ts';
 import { toHex } from '../lib/bytes.ts';
 import { NodeError } from '../types/node_error.ts';
 import type { Hash } from '../types/primitives.ts';
 import type { FinalState } from '../types/submission.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
-import type { Chain } from './chain.ts';
 
 /** Calls that may wait for a final state at once. */
 const WAITING_MAX = 100_000;

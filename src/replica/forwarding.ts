@@ -1,7 +1,7 @@
+import { decodeTransactionState, encodeTransactionState } from '../ledger/records.ts';
 import { HASH_BYTES } from '../types/primitives.ts';
 import { CodecError, decodeRlp, encodeRlp, FieldReader, type RlpItem } from '../types/rlp.ts';
 import type { RefusalCode, SubmitResult } from '../types/submission.ts';
-import { decodeTransactionState, encodeTransactionState } from './records.ts';
 
 /** Submissions that a member passes on to the leader, and the leader's answer. */
 export function encodeSubmission(raws: readonly Uint8Array[]): Uint8Array {

@@ -1,4 +1,7 @@
 import { memberOf } from '../config/config.ts';
+import type { AppliedOutcome, RangeEffects } from '../ledger/apply_range.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import { LedgerError } from '../ledger/ledger_error.ts';
 import { assert } from '../lib/assert.ts';
 import { errorText } from '../lib/error.ts';
 import { Raft } from '../raft/raft.ts';
@@ -7,13 +10,11 @@ import { type Command, encodeCommand } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 import { Admission } from './admission.ts';
-import type { AppliedOutcome, RangeEffects } from './apply_range.ts';
 import { BlockBuilder } from './block_builder.ts';
 import { BlockProducer } from './block_producer.ts';
 import { fenceReason, storedFence, storeFence } from './fence.ts';
 import { Finality } from './finality.ts';
 import { HeightWatch } from './height_watch.ts';
-import { Ledger } from './ledger.ts';
 import type { MemberReport } from './member_message.ts';
 import { REPORTED_ROOTS_MAX } from './member_message.ts';
 import {
@@ -26,7 +27,6 @@ import {
 import { Peers } from './peers.ts';
 import { RaftDriver } from './raft_driver.ts';
 import { ReadinessWatch } from './readiness.ts';
-import { ReplicaError } from './replica_error.ts';
 import { type Divergence, RootAgreement } from './root_agreement.ts';
 import { TriePipeline } from './trie_pipeline.ts';
 
@@ -261,7 +261,7 @@ export class Member {
           else this.driver.peerDisconnected(peer);
         },
         onRejected: (by, reason) =>
-          this.#fatal(new ReplicaError('STORE_DAMAGED', reason, { fields: { by } })),
+          this.#fatal(new LedgerError('STORE_DAMAGED', reason, { fields: { by } })),
       },
     );
   }

@@ -4,6 +4,10 @@ import { MemberTransport } from '../cluster/member_transport.ts';
 import { type Config, memberOf, tlsFiles } from '../config/config.ts';
 import { RecoveryPool } from '../crypto/recovery_pool.ts';
 import { ExecutorThread } from '../execution/executor_thread.ts';
+import { FlatState } from '../ledger/flat_state.ts';
+import { LOG_MADE_KEY, trieNodeKey } from '../ledger/keys.ts';
+import { LedgerError } from '../ledger/ledger_error.ts';
+import { genesisState, type OpenedLedger, openLedger } from '../ledger/open_ledger.ts';
 import { toPrefixedHex } from '../lib/bytes.ts';
 import type { Clock, Logger, Random } from '../lib/environment.ts';
 import { createOrVerifyDataFolder } from '../storage/data_folder.ts';
@@ -14,12 +18,8 @@ import type { MemberId } from '../types/entry.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { nodeFileSystem } from '../wal/node_file_system.ts';
 import { Wal } from '../wal/wal.ts';
-import { FlatState } from './flat_state.ts';
-import { LOG_MADE_KEY, trieNodeKey } from './keys.ts';
 import { FOLDER_ID_BYTES } from './member_message.ts';
-import { genesisState, type OpenedLedger, openLedger } from './open_ledger.ts';
 import { PeerRegistry } from './peer_registry.ts';
-import { ReplicaError } from './replica_error.ts';
 
 export interface MemberOptions {
   readonly config: Config;
@@ -138,7 +138,7 @@ async function openLog(
   const wasMade = (await database.get(LOG_MADE_KEY)) !== undefined;
   const files = await readdir(directory).catch(() => []);
   if (wasMade && files.length === 0)
-    throw new ReplicaError(
+    throw new LedgerError(
       'STORE_DAMAGED',
       `the log in ${directory} is gone, and with it the votes of this member: restore the whole data folder, ` +
         'or remove this member and add a new one under a new id',
@@ -161,7 +161,7 @@ function checkLogReaches(wal: Wal, { head }: OpenedLedger): void {
   const { appliedIndex, appliedTerm } = head;
   if (appliedIndex === 0) return;
   if (wal.lastIndex >= appliedIndex && wal.term(appliedIndex) === appliedTerm) return;
-  throw new ReplicaError(
+  throw new LedgerError(
     'STORE_DAMAGED',
     `the log ends at ${wal.lastIndex} but the state holds entries up to ${appliedIndex}: the log was lost or exchanged; ` +
       'restore the whole data folder, or remove this member and add a new one under a new id',

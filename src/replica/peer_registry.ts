@@ -1,8 +1,8 @@
+import { peerFolderKey } from '../ledger/keys.ts';
 import { bytesEqual, copyBytes } from '../lib/bytes.ts';
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
 import type { MemberId } from '../types/entry.ts';
-import { peerFolderKey } from './keys.ts';
 
 /**
  * Remembers which data folder each member id came with first. A member that returns with another one has

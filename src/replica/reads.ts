@@ -1,5 +1,12 @@
 import { contractAddress } from '../crypto/transaction.ts';
 import { effectiveGasPrice } from '../execution/fees.ts';
+import type { Chain } from '../ledger/chain.ts';
+import { FlatState } from '../ledger/flat_state.ts';
+import { HEAD_KEY, pendingKey, transactionStateKey } from '../ledger/keys.ts';
+import { LedgerError } from '../ledger/ledger_error.ts';
+import { decodeHead, decodePending, decodeTransactionState } from '../ledger/records.ts';
+import type { StoreReader } from '../ledger/store.ts';
+import type { StoredBlock } from '../ledger/stored_block.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
 import { type Commit, encodeHeader } from '../types/block.ts';
@@ -24,13 +31,6 @@ import type {
   TransactionDetail,
   TransactionView,
 } from '../types/views.ts';
-import type { Chain } from './chain.ts';
-import { FlatState } from './flat_state.ts';
-import { HEAD_KEY, pendingKey, transactionStateKey } from './keys.ts';
-import { decodeHead, decodePending, decodeTransactionState } from './records.ts';
-import { ReplicaError } from './replica_error.ts';
-import type { StoreReader } from './store.ts';
-import type { StoredBlock } from './stored_block.ts';
 
 /**
  * Reads of accounts, blocks, transactions and receipts on this member. Each sees one moment: the state
@@ -54,7 +54,7 @@ export class Reads {
     const snapshot = this.#database.snapshot();
     try {
       const head = await snapshot.get(HEAD_KEY);
-      if (head === undefined) throw new ReplicaError('STORE_DAMAGED', 'the store has no head');
+      if (head === undefined) throw new LedgerError('STORE_DAMAGED', 'the store has no head');
       const height = decodeHead(head).executedHeight;
       const state = new FlatState(snapshot, (wanted) => this.blockHash(wanted));
       return { height, value: await read(state, height, snapshot) };
@@ -191,7 +191,7 @@ function receiptAnswer(stored: StoredBlock, outcome: Outcome, index: number): Re
   const sender = senders[index];
   const transactionHash = transactionHashes[index];
   if (!receipt || !raw || !sender || !transactionHash)
-    throw new ReplicaError('STORE_DAMAGED', `block ${block.header.height} and its outcome differ`);
+    throw new LedgerError('STORE_DAMAGED', `block ${block.header.height} and its outcome differ`);
   const transaction = decodeTransaction(raw);
   const before = outcome.receipts.slice(0, index);
   const isCreation = transaction.to === undefined && receipt.succeeded;

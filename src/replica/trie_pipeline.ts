@@ -1,13 +1,13 @@
+import type { Chain } from '../ledger/chain.ts';
+import { stateRootKey, TRIE_HEIGHT_KEY, trieNodeKey } from '../ledger/keys.ts';
+import { LedgerError } from '../ledger/ledger_error.ts';
+import { encodeHeight } from '../ledger/records.ts';
 import { assert } from '../lib/assert.ts';
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
 import type { LedgerTrie } from '../trie/state_trie.ts';
 import type { Outcome } from '../types/outcome.ts';
 import type { Hash, Height } from '../types/primitives.ts';
-import type { Chain } from './chain.ts';
-import { stateRootKey, TRIE_HEIGHT_KEY, trieNodeKey } from './keys.ts';
-import { encodeHeight } from './records.ts';
-import { ReplicaError } from './replica_error.ts';
 
 export interface TriePipelineDependencies {
   readonly trie: Pick<LedgerTrie, 'apply' | 'stored'>;
@@ -86,7 +86,7 @@ export class TriePipeline {
     const outcome = this.#waiting.get(height) ?? (await chain.outcome(height));
     this.#waiting.delete(height);
     if (outcome === undefined)
-      throw new ReplicaError('STORE_DAMAGED', `the outcome of block ${height} is not stored`);
+      throw new LedgerError('STORE_DAMAGED', `the outcome of block ${height} is not stored`);
     const { root, writes } = await trie.apply(height, outcome.delta);
     const batch = new WriteBatch();
     for (const { key, value } of writes) {

@@ -16,7 +16,7 @@ import {
   TestLedger,
   transfer,
   until,
-} from './chain_fixture.ts';
+} from '../ledger/chain_fixture.ts';
 
 let node: TestLedger;
 let clock: ManualClock;

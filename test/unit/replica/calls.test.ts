@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import type { CallRequest } from '../../../src/execution/call.ts';
 import { ExecutionError } from '../../../src/execution/execution_error.ts';
+import { genesisState } from '../../../src/ledger/open_ledger.ts';
 import { Calls } from '../../../src/replica/calls.ts';
-import { genesisState } from '../../../src/replica/open_ledger.ts';
-import { genesis } from './chain_fixture.ts';
+import { genesis } from '../ledger/chain_fixture.ts';
 
 const request: CallRequest = {
   from: new Uint8Array(20),

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Chain } from '../../../src/replica/chain.ts';
+import { Chain } from '../../../src/ledger/chain.ts';
 import { Finality } from '../../../src/replica/finality.ts';
 import type { TransactionState } from '../../../src/types/transaction_state.ts';
-import { quiet } from './chain_fixture.ts';
+import { quiet } from '../ledger/chain_fixture.ts';
 
 const HASH = new Uint8Array(32).fill(1);
 const INCLUDED = { state: 'included', height: 3, index: 0 } as const;

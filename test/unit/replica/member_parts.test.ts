@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { parseConfig } from '../../../src/config/load_config.ts';
+import { HEAD_KEY } from '../../../src/ledger/keys.ts';
+import { encodeHead } from '../../../src/ledger/records.ts';
 import { systemClock } from '../../../src/lib/environment.ts';
-import { HEAD_KEY } from '../../../src/replica/keys.ts';
 import { closeAll, type MemberParts, openParts } from '../../../src/replica/member_parts.ts';
-import { encodeHead } from '../../../src/replica/records.ts';
 import { Database } from '../../../src/storage/database.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
-import { blsSecret, genesis, silent } from './chain_fixture.ts';
+import { blsSecret, genesis, silent } from '../ledger/chain_fixture.ts';
 
 /** A solo member's data folder, with its log kept small. */
 async function memberFolder() {

@@ -8,7 +8,7 @@ import {
 } from '../../../src/replica/member_message.ts';
 import type { PeerRegistry } from '../../../src/replica/peer_registry.ts';
 import { Peers } from '../../../src/replica/peers.ts';
-import { ManualClock, quiet, silent } from './chain_fixture.ts';
+import { ManualClock, quiet, silent } from '../ledger/chain_fixture.ts';
 
 const [OLD, NEW] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)];
 

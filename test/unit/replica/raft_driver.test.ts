@@ -4,7 +4,7 @@ import type { Raft } from '../../../src/raft/raft.ts';
 import type { ReadState, Ready } from '../../../src/raft/ready.ts';
 import { RaftDriver } from '../../../src/replica/raft_driver.ts';
 import type { Entry, HardState } from '../../../src/types/entry.ts';
-import { ManualClock, quiet, until } from './chain_fixture.ts';
+import { ManualClock, quiet, until } from '../ledger/chain_fixture.ts';
 
 /** A core that hands out what the test puts in, and notes what is done to it. */
 class ScriptedRaft {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { transactionHash } from '../../../src/crypto/transaction.ts';
 import { Reads } from '../../../src/replica/reads.ts';
-import { TestLedger, transfer } from './chain_fixture.ts';
+import { TestLedger, transfer } from '../ledger/chain_fixture.ts';
 
 let node: TestLedger;
 let reads: Reads;

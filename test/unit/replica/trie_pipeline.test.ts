@@ -2,17 +2,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { Chain } from '../../../src/ledger/chain.ts';
+import { outcomeKey, trieNodeKey } from '../../../src/ledger/keys.ts';
+import { genesisState, openLedger } from '../../../src/ledger/open_ledger.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
-import { Chain } from '../../../src/replica/chain.ts';
-import { outcomeKey, trieNodeKey } from '../../../src/replica/keys.ts';
-import { genesisState, openLedger } from '../../../src/replica/open_ledger.ts';
 import { TriePipeline } from '../../../src/replica/trie_pipeline.ts';
 import { Database } from '../../../src/storage/database.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
 import { StateTrie } from '../../../src/trie/state_trie.ts';
 import { encodeOutcome, type Outcome } from '../../../src/types/outcome.ts';
 import { EMPTY_CODE_HASH } from '../../../src/types/primitives.ts';
-import { genesis } from './chain_fixture.ts';
+import { genesis } from '../ledger/chain_fixture.ts';
 
 const HEIGHTS = 12;
 

@@ -3,7 +3,7 @@ import type { Account } from '../types/outcome.ts';
 import { decodeAccount } from '../types/outcome.ts';
 import { type Address, EMPTY_CODE_HASH, type Hash, type Height } from '../types/primitives.ts';
 import { accountKey, codeKey, slotKey } from './keys.ts';
-import { ReplicaError } from './replica_error.ts';
+import { LedgerError } from './ledger_error.ts';
 import type { StoreReader } from './store.ts';
 
 /** Accounts, slots and code after the last executed height of the store it reads. */
@@ -40,7 +40,7 @@ export class FlatState {
     if (bytesEqual(codeHash, EMPTY_CODE_HASH)) return new Uint8Array(0);
     const code = await this.#store.get(codeKey(codeHash));
     if (code === undefined)
-      throw new ReplicaError(
+      throw new LedgerError(
         'STORE_DAMAGED',
         'an account names code that is not stored; replace this member',
       );

@@ -22,6 +22,7 @@ import {
   trieNodeKey,
   UNDECIDED_KEY,
 } from './keys.ts';
+import { LedgerError } from './ledger_error.ts';
 import type { HeadResults, LedgerHead } from './ledger_head.ts';
 import { pooledTransaction } from './pooled_transaction.ts';
 import {
@@ -32,7 +33,6 @@ import {
   encodeHeight,
   type PendingRecord,
 } from './records.ts';
-import { ReplicaError } from './replica_error.ts';
 import { writeDelta } from './state_changes.ts';
 import { encodeStoredBlock, type StoredBlock } from './stored_block.ts';
 
@@ -81,7 +81,7 @@ export async function openLedger(
   const head = await readHead(chain, database);
   const first = await chain.storedBlock(0);
   if (!bytesEqual(first.blockId, options.state.block.blockId))
-    throw new ReplicaError('STORE_DAMAGED', 'the database belongs to another genesis');
+    throw new LedgerError('STORE_DAMAGED', 'the database belongs to another genesis');
   const trieHeight = decodeHeight(await required(database, TRIE_HEIGHT_KEY, 'trie height'));
   const trieRoot = await required(database, stateRootKey(trieHeight), 'state root');
   const mempool = await restoreMempool(options.limits, database);
@@ -132,7 +132,7 @@ async function resultsOf(height: Height, chain: Chain): Promise<HeadResults> {
   if (height === 0) return (await chain.storedBlock(0)).block.header;
   const outcome = await chain.outcome(height);
   if (outcome === undefined)
-    throw new ReplicaError('STORE_DAMAGED', `the outcome of block ${height} is not stored`);
+    throw new LedgerError('STORE_DAMAGED', `the outcome of block ${height} is not stored`);
   return outcome;
 }
 
@@ -154,6 +154,6 @@ async function restoreMempool(limits: MempoolLimits, database: Database): Promis
 async function required(database: Database, key: Uint8Array, what: string): Promise<Uint8Array> {
   const value = await database.get(key);
   if (value === undefined)
-    throw new ReplicaError('STORE_DAMAGED', `the database has no ${what}; replace this member`);
+    throw new LedgerError('STORE_DAMAGED', `the database has no ${what}; replace this member`);
   return value;
 }

@@ -8,7 +8,7 @@ import {
 } from '../types/outcome.ts';
 import { EMPTY_CODE_HASH } from '../types/primitives.ts';
 import { accountKey, codeKey, slotKey } from './keys.ts';
-import { ReplicaError } from './replica_error.ts';
+import { LedgerError } from './ledger_error.ts';
 import type { StoreReader } from './store.ts';
 
 /** A batch that takes puts and deletions. */
@@ -62,7 +62,7 @@ export function checkDelta(delta: Delta): void {
   for (const { account, slots } of delta.accounts) {
     if (account === null) continue;
     if (isEmpty(account) && slots.every(({ value }) => value.length === 0))
-      throw new ReplicaError('CANNOT_APPLY', 'an outcome holds an empty account (EIP-161)');
+      throw new LedgerError('CANNOT_APPLY', 'an outcome holds an empty account (EIP-161)');
   }
 }
 

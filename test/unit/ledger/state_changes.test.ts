@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { toHex } from '../../../src/lib/bytes.ts';
 import {
   type ChangeSink,
   checkDelta,
   reverseOf,
   writeDelta,
-} from '../../../src/replica/state_changes.ts';
+} from '../../../src/ledger/state_changes.ts';
+import { toHex } from '../../../src/lib/bytes.ts';
 import type { Delta } from '../../../src/types/outcome.ts';
 import { EMPTY_CODE_HASH } from '../../../src/types/primitives.ts';
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { transactionHash } from '../../../src/crypto/transaction.ts';
-import { pooledTransaction } from '../../../src/replica/pooled_transaction.ts';
+import { pooledTransaction } from '../../../src/ledger/pooled_transaction.ts';
 import { transfer } from './chain_fixture.ts';
 
 it('keeps nothing alive of the buffer that a transaction came in', () => {

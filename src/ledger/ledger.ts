@@ -19,9 +19,9 @@ import {
 } from './apply_range.ts';
 import type { Chain } from './chain.ts';
 import { HEAD_KEY } from './keys.ts';
+import { LedgerError } from './ledger_error.ts';
 import type { LedgerHead } from './ledger_head.ts';
 import { encodeHead } from './records.ts';
-import { ReplicaError } from './replica_error.ts';
 
 /**
  * The replicated state machine: applies committed entries in order. Equal logs give equal state on
@@ -142,7 +142,7 @@ export class Ledger {
         throw new Error(`it was written in term ${envelope.term} but stands in ${entry.term}`);
       return { entry, command: envelope.command };
     } catch (thrown) {
-      throw new ReplicaError(
+      throw new LedgerError(
         'CANNOT_APPLY',
         `entry ${entry.index} of the log cannot be applied: ${errorText(thrown)}`,
         { fields: { index: entry.index, term: entry.term }, cause: thrown },

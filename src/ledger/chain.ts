@@ -10,8 +10,8 @@ import {
   stateRootKey,
   transactionStateKey,
 } from './keys.ts';
+import { LedgerError } from './ledger_error.ts';
 import { decodeHeight, decodeTransactionState } from './records.ts';
-import { ReplicaError } from './replica_error.ts';
 import type { StoreReader } from './store.ts';
 import { decodeStoredBlock, type StoredBlock } from './stored_block.ts';
 
@@ -39,7 +39,7 @@ export class Chain {
     if (bytes === undefined) return undefined;
     const stored = decodeStoredBlock(bytes);
     if (stored.block.header.height !== height)
-      throw new ReplicaError('STORE_DAMAGED', `the block stored as ${height} is another`);
+      throw new LedgerError('STORE_DAMAGED', `the block stored as ${height} is another`);
     remember(this.#blocks, height, stored);
     return stored;
   }
@@ -48,7 +48,7 @@ export class Chain {
   async storedBlock(height: Height): Promise<StoredBlock> {
     const stored = await this.block(height);
     if (stored === undefined)
-      throw new ReplicaError('STORE_DAMAGED', `block ${height} is not stored`);
+      throw new LedgerError('STORE_DAMAGED', `block ${height} is not stored`);
     return stored;
   }
 
