@@ -192,6 +192,7 @@ export class Member {
         log: wal,
         stateMachine: { apply: (entries) => this.#apply(entries) },
         clock,
+        defer: setImmediate,
         send: (message) => this.peers.sendRaft(message),
         onLeadership: (leadership) => this.#leadershipChanged(leadership),
         onFatal: (error) => this.#fatal(error),

@@ -33,6 +33,8 @@ export interface RaftDriverDependencies {
   readonly log: DurableLog;
   readonly stateMachine: StateMachine;
   readonly clock: Clock;
+  /** Calls back once, after what has arrived from outside by now was taken in (setImmediate). */
+  readonly defer: (callback: () => void) => void;
   /** Gives a message to the transport; it may be lost. */
   readonly send: (message: Message) => void;
   readonly onLeadership: (leadership: Leadership) => void;
@@ -190,7 +192,7 @@ export class RaftDriver {
   #wake(): void {
     if (this.#awake || this.#stopped) return;
     this.#awake = true;
-    setImmediate(() => {
+    this.#dependencies.defer(() => {
       this.#awake = false;
       if (this.#stopped) return;
       try {
@@ -265,7 +267,7 @@ export class RaftDriver {
     const read = sharedRead();
     this.#openRead = read;
     this.#readsInRound.set(requestId, read);
-    setImmediate(() => {
+    this.#dependencies.defer(() => {
       this.#openRead = undefined;
       this.#input(() => this.#raft.readIndex(requestId));
     });

@@ -1,4 +1,7 @@
-/** One position of the Raft log. Data is an encoded command envelope; a no-op has none. */
+/**
+ * One position of the Raft log. Data is an encoded command envelope or an encoded configuration
+ * (types/configuration.ts); a no-op has none.
+ */
 export interface Entry {
   /** From 1, without gaps. */
   readonly index: number;
@@ -7,7 +10,7 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
-export type EntryType = 'noop' | 'command';
+export type EntryType = 'noop' | 'command' | 'configuration';
 
 /** What a Raft member must have durable before it answers. */
 export interface HardState {

@@ -27,10 +27,11 @@ const TYPE_ENTRY = 2;
 /** Smallest piece that a disk writes whole or not at all. */
 const SECTOR_BYTES = 512;
 
-const ENTRY_TYPE_CODES: Record<EntryType, number> = { noop: 1, command: 2 };
+const ENTRY_TYPE_CODES: Record<EntryType, number> = { noop: 1, command: 2, configuration: 3 };
 const ENTRY_TYPES = new Map<number, EntryType>([
   [1, 'noop'],
   [2, 'command'],
+  [3, 'configuration'],
 ]);
 
 /** Bytes of a segment with a view for numbers. */

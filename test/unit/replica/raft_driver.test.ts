@@ -107,6 +107,7 @@ beforeEach(() => {
       log,
       stateMachine: { apply: (entries) => apply(entries) },
       clock,
+      defer: setImmediate,
       send: ({ to }) => notes.push(`send ${to}`),
       onLeadership: ({ term }) => notes.push(`term ${term}`),
       onFatal: (error) => fatal.push(error),
