@@ -1,3 +1,4 @@
+import { MEMBERS_MAX } from '../types/configuration.ts';
 import type { ClusterFile, ClusterMember } from './cluster_schema.ts';
 import { isLoopbackHost } from './host.ts';
 import type { PlacedProblem } from './schema_problems.ts';
@@ -7,7 +8,8 @@ export type SoundParts = Partial<Omit<ClusterFile, 'members'>> & {
   readonly members?: readonly (ClusterMember | undefined)[];
 };
 
-const MEMBER_COUNTS = [1, 3, 5, 7];
+/** Members that a new cluster starts with. */
+const FOUNDER_COUNTS = [1, 3, 5, 7];
 /** Heartbeats that may be lost before a follower doubts its leader. */
 const HEARTBEATS_PER_ELECTION_TIMEOUT = 3;
 
@@ -20,20 +22,31 @@ export function relationProblems(parts: SoundParts): PlacedProblem[] {
     ...hostProblems(parts),
     ...securityProblems(parts),
     ...raftProblems(parts),
+    ...walProblems(parts),
     ...mempoolProblems(parts),
     ...admissionProblems(parts),
   ];
 }
 
+/** Once members were removed nobody founds the cluster any more: then all of them join. */
 function memberCountProblems({ members }: SoundParts): PlacedProblem[] {
-  if (members === undefined || MEMBER_COUNTS.includes(members.length)) return [];
-  const found = `there are ${members.length} members; `;
-  if (members.length === 0) return [{ path: ['members'], fix: `${found}give 1, 3, 5 or 7` }];
-  const fix =
-    members.length > 7
-      ? 'more than 7 slow every commit down; give 1, 3, 5 or 7'
-      : 'an even number survives no more failures than one member less; give 1, 3, 5 or 7';
-  return [{ path: ['members'], fix: `${found}${fix}` }];
+  if (members === undefined) return [];
+  const problem = (fix: string): PlacedProblem[] => [{ path: ['members'], fix }];
+  if (members.length > MEMBERS_MAX)
+    return problem(`there are ${members.length} members; a cluster has at most ${MEMBERS_MAX}`);
+  const founders = members.filter((member) => member?.joins !== true).length;
+  if (FOUNDER_COUNTS.includes(founders)) return [];
+  if (founders === 0)
+    return members.length > 0 ? [] : problem('there are 0 members; give 1, 3, 5 or 7');
+  const found =
+    founders === members.length
+      ? `there are ${founders} members; `
+      : `there are ${founders} members without "joins: true"; `;
+  return problem(
+    founders > 7
+      ? `${found}more than 7 slow every commit down; give 1, 3, 5 or 7`
+      : `${found}an even number survives no more failures than one member less; give 1, 3, 5 or 7`,
+  );
 }
 
 function memberIdProblems({ members = [] }: SoundParts): PlacedProblem[] {
@@ -123,6 +136,23 @@ function raftProblems({ raft }: SoundParts): PlacedProblem[] {
     problems.push({
       path: ['raft', 'uncommittedBytesMax'],
       fix: `must be at least appendBytesMax (${appendBytesMax})`,
+    });
+  return problems;
+}
+
+function walProblems({ wal }: SoundParts): PlacedProblem[] {
+  if (wal === undefined) return [];
+  const { segmentBytes, compactBytes, compactEntries, tailEntries } = wal;
+  const problems: PlacedProblem[] = [];
+  if (compactBytes < 2 * segmentBytes)
+    problems.push({
+      path: ['wal', 'compactBytes'],
+      fix: `must be at least ${2 * segmentBytes}, two segments (segmentBytes ${segmentBytes}): only whole segments are removed`,
+    });
+  if (tailEntries >= compactEntries)
+    problems.push({
+      path: ['wal', 'tailEntries'],
+      fix: `must be less than compactEntries (${compactEntries}), or compaction would remove nothing`,
     });
   return problems;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CLUSTER_ID_PATTERN } from '../types/certificate_identity.ts';
+import { PRIORITY_DEFAULT, PRIORITY_MAX } from '../types/configuration.ts';
 import { isDialableHost } from './host.ts';
 
 const KIB = 1024;
@@ -27,6 +28,13 @@ export const memberSchema = z.strictObject({
     api: port.describe('For clients.'),
     admin: port.describe('For operators (mutual TLS).'),
   }),
+  joins: z
+    .boolean()
+    .default(false)
+    .describe('Does not found the cluster: it takes log and state from those that are in it.'),
+  priority: count(0, PRIORITY_MAX)
+    .default(PRIORITY_DEFAULT)
+    .describe('Of two healthy members the one with the higher priority leads.'),
 });
 
 const raftSchema = z.strictObject({
@@ -46,6 +54,17 @@ const raftSchema = z.strictObject({
   uncommittedBytesMax: count(64 * KIB, 1024 * MIB)
     .default(64 * MIB)
     .describe('Proposed but uncommitted bytes above which the leader refuses more.'),
+  reads: z
+    .enum(['quorum', 'lease'])
+    .default('quorum')
+    .describe(
+      'How a leader makes sure that it still leads before it answers a read: it asks a majority, or relies on clocks.',
+    ),
+  leaseDriftPercent: count(0, 50)
+    .default(10)
+    .describe(
+      'With lease reads: by how much the clocks of two members may differ in speed, at most.',
+    ),
 });
 
 const walSchema = z.strictObject({
@@ -55,6 +74,15 @@ const walSchema = z.strictObject({
   cacheBytesMax: count(64 * KIB, 4096 * MIB)
     .default(64 * MIB)
     .describe('Memory for the newest log entries.'),
+  compactBytes: count(64 * KIB, 4096 * MIB)
+    .default(256 * MIB)
+    .describe('Size of the log at which applied entries are removed from its beginning.'),
+  compactEntries: count(1, 100_000_000)
+    .default(200_000)
+    .describe('Entries of the log at which applied ones are removed from its beginning.'),
+  tailEntries: count(0, 100_000_000)
+    .default(20_000)
+    .describe('Applied entries that are kept, so that a slow member needs no snapshot.'),
 });
 
 const blocksSchema = z.strictObject({
@@ -109,7 +137,9 @@ export const clusterSchema = z
     data: filePath
       .optional()
       .describe("Parent of the members' data; absent: $XDG_STATE_HOME/blockraft/<cluster>."),
-    members: z.array(memberSchema).describe('1, 3, 5 or 7 members.'),
+    members: z
+      .array(memberSchema)
+      .describe('1, 3, 5 or 7 that found the cluster, and any that join it later.'),
     raft: raftSchema.prefault({}),
     wal: walSchema.prefault({}),
     blocks: blocksSchema.prefault({}),

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { TlsFiles } from '../lib/tls_files.ts';
+import type { MemberRecord } from '../types/configuration.ts';
 import { ConfigError } from './config_error.ts';
 
 /** A cluster file after defaults, environment and checks: frozen, with absolute paths. */
@@ -12,7 +13,7 @@ export interface Config {
   readonly secretsFolder: string;
   /** Parent of the members' own folders. */
   readonly dataFolder: string;
-  /** 1, 3, 5 or 7 of them, ascending by id. */
+  /** Ascending by id: 1, 3, 5 or 7 that found the cluster, or none, and any that join it. */
   readonly members: readonly MemberConfig[];
   readonly raft: RaftConfig;
   readonly wal: WalConfig;
@@ -29,6 +30,10 @@ export interface MemberConfig {
   /** Name or address under which the others reach it and on which it listens. */
   readonly host: string;
   readonly ports: MemberPorts;
+  /** Does not found the cluster: it takes log and state from those that are in it. */
+  readonly joins: boolean;
+  /** Of two healthy members the one with the higher priority leads. */
+  readonly priority: number;
   /** `<dataFolder>/member-<id>`. */
   readonly dataFolder: string;
 }
@@ -54,11 +59,20 @@ interface RaftConfig {
   readonly inflightAppendsMax: number;
   /** Proposed but uncommitted bytes above which the leader refuses more. */
   readonly uncommittedBytesMax: number;
+  /** How a leader makes sure that it still leads before it answers a read. */
+  readonly reads: 'quorum' | 'lease';
+  /** By how much the clocks of two members may differ in speed, at most. */
+  readonly leaseDriftPercent: number;
 }
 
 interface WalConfig {
   readonly segmentBytes: number;
   readonly cacheBytesMax: number;
+  /** Size and length of the log at which applied entries are removed from its beginning. */
+  readonly compactBytes: number;
+  readonly compactEntries: number;
+  /** Applied entries that are kept for slow members. */
+  readonly tailEntries: number;
 }
 
 interface BlocksConfig {
@@ -118,6 +132,19 @@ export function memberOf(config: Config, id: number): MemberConfig {
     ]);
   }
   return member;
+}
+
+/** A member as the cluster's configuration describes it. */
+export function recordOf({ id, host, ports, priority }: MemberConfig): MemberRecord {
+  const { peer, api, admin } = ports;
+  return { id, address: { host, peerPort: peer, apiPort: api, adminPort: admin }, priority };
+}
+
+/** How long a majority's answer lets a leader read alone; undefined when it must ask each time. */
+export function leaseMs({ raft }: Config): number | undefined {
+  const { reads, electionTimeoutMs, leaseDriftPercent } = raft;
+  if (reads === 'quorum') return undefined;
+  return Math.floor((electionTimeoutMs * (100 - leaseDriftPercent)) / 100);
 }
 
 /** The validator's BLS secret key: 64 hex digits. */
