@@ -76,7 +76,10 @@ function proposedTransactions(
   return transactions;
 }
 
-/** Makes the undecided block final. A second decision of a height says the same and is void. */
+/**
+ * Makes the undecided block final. A second decision of a height says the same and is void; so is one that was
+ * signed in another round than this one, which belongs to the cluster as it was before its last recovery.
+ */
 export function applyDecision(
   range: ApplyRange,
   command: BlockDecided,
@@ -85,6 +88,7 @@ export function applyDecision(
   const { commit } = command;
   const { undecided } = range;
   if (undecided === undefined || commit.height !== range.decidedHeight + 1) return;
+  if (commit.round !== range.configuration.configuration.recoveries) return;
   if (!certificateHolds(commit, undecided.blockId)) return;
   const { height } = commit;
   range.batch.put(blockHeightKey(undecided.blockId), encodeHeight(height));

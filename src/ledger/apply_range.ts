@@ -5,21 +5,28 @@ import type { Mempool, MempoolEffect, SenderAccount } from '../mempool/mempool.t
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
 import type { AdmittedTransaction, Command } from '../types/command.ts';
+import type { Configuration } from '../types/configuration.ts';
 import type { Entry } from '../types/entry.ts';
 import { decodeAccount, type Outcome } from '../types/outcome.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 import type { SubmitResult } from '../types/submission.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
 import type { Chain } from './chain.ts';
-import { accountKey, pendingKey, transactionStateKey } from './keys.ts';
+import { accountKey, CONFIGURATION_KEY, pendingKey, transactionStateKey } from './keys.ts';
 import type { HeadResults, LedgerHead } from './ledger_head.ts';
-import { decodeTransactionState, encodeTransactionState } from './records.ts';
+import {
+  type AppliedConfiguration,
+  decodeTransactionState,
+  encodeAppliedConfiguration,
+  encodeTransactionState,
+} from './records.ts';
 import type { StoredBlock } from './stored_block.ts';
 
-/** An entry with its command; a no-op has none. */
+/** An entry with what it holds: a command, a configuration, or nothing. */
 export interface DecodedEntry {
   readonly entry: Entry;
   readonly command: Command | undefined;
+  readonly configuration: Configuration | undefined;
 }
 
 /** An outcome that became the state of its height. */
@@ -45,6 +52,8 @@ export interface RangeEffects {
   executed: AppliedOutcome | undefined;
   /** Blocks decided in this range. */
   readonly decided: StoredBlock[];
+  /** The last configuration of this range, if it holds one. */
+  configuration: AppliedConfiguration | undefined;
 }
 
 const NO_ACCOUNT: SenderAccount = { nonce: 0n, balance: 0n };
@@ -68,6 +77,7 @@ export class ApplyRange {
   decided: StoredBlock;
   undecided: StoredBlock | undefined;
   results: HeadResults;
+  configuration: AppliedConfiguration;
   readonly #accounts = new Map<string, SenderAccount>();
   readonly #states = new Map<string, TransactionState | undefined>();
   readonly #hashes = new Map<AdmittedTransaction, Hash>();
@@ -97,6 +107,7 @@ export class ApplyRange {
     this.decided = options.head.decided;
     this.undecided = options.head.undecided;
     this.results = options.head.results;
+    this.configuration = options.head.configuration;
     this.database = dependencies.database;
     this.mempool = dependencies.mempool;
     this.chain = dependencies.chain;
@@ -106,6 +117,7 @@ export class ApplyRange {
       finals: [],
       executed: undefined,
       decided: [],
+      configuration: undefined,
     };
   }
 
@@ -119,7 +131,15 @@ export class ApplyRange {
       decided: this.decided,
       undecided: this.undecided,
       results: this.results,
+      configuration: this.configuration,
     };
+  }
+
+  /** From here on the cluster consists of these. */
+  configure(applied: AppliedConfiguration): void {
+    this.configuration = applied;
+    this.effects.configuration = applied;
+    this.batch.put(CONFIGURATION_KEY, encodeAppliedConfiguration(applied));
   }
 
   /** Nonce and balance after the last executed height. */

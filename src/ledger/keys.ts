@@ -44,6 +44,8 @@ const PENDING = kind('pending');
 export const HEAD_KEY = concatBytes(META, utf8('head'));
 /** Height decided + 1, once its block is fixed; the block itself stands where decided ones do. */
 export const UNDECIDED_KEY = concatBytes(META, utf8('undecided'));
+/** The newest configuration that was applied, with its index. */
+export const CONFIGURATION_KEY = concatBytes(META, utf8('configuration'));
 /** The height that the stored trie nodes belong to. */
 export const TRIE_HEIGHT_KEY = concatBytes(META, utf8('trie'));
 /** Present when this member has fenced itself; the value says why. */

@@ -6,6 +6,7 @@ import { errorText } from '../lib/error.ts';
 import type { Mempool } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
 import { type Command, decodeCommand } from '../types/command.ts';
+import { decodeConfiguration } from '../types/configuration.ts';
 import type { Entry } from '../types/entry.ts';
 import type { Genesis } from '../types/genesis.ts';
 import type { Hash } from '../types/primitives.ts';
@@ -76,8 +77,9 @@ export class Ledger {
       { entries: this.#decodeRange(entries), head: this.#head },
       { database: this.#database, mempool: this.#mempool, chain: this.#chain },
     );
-    for (const { entry, command } of range.entries) {
+    for (const { entry, command, configuration } of range.entries) {
       assert(entry.index === range.appliedIndex + 1, 'entries are applied without gaps');
+      if (configuration !== undefined) range.configure({ index: entry.index, configuration });
       if (command !== undefined) await this.#dispatch(range, entry, command);
       range.appliedIndex = entry.index;
       range.appliedTerm = entry.term;
@@ -133,14 +135,17 @@ export class Ledger {
   }
 
   #decode(entry: Entry): DecodedEntry {
-    if (entry.type === 'noop') return { entry, command: undefined };
+    const decoded = { entry, command: undefined, configuration: undefined };
+    if (entry.type === 'noop') return decoded;
     try {
+      if (entry.type === 'configuration')
+        return { ...decoded, configuration: decodeConfiguration(entry.data) };
       const envelope = decodeCommand(entry.data);
       if (envelope.clusterId !== this.#clusterId)
         throw new Error(`it belongs to cluster ${envelope.clusterId}, not ${this.#clusterId}`);
       if (envelope.term !== entry.term)
         throw new Error(`it was written in term ${envelope.term} but stands in ${entry.term}`);
-      return { entry, command: envelope.command };
+      return { ...decoded, command: envelope.command };
     } catch (thrown) {
       throw new LedgerError(
         'CANNOT_APPLY',

@@ -1,5 +1,5 @@
 import type { Outcome } from '../types/outcome.ts';
-import type { HeadRecord } from './records.ts';
+import type { AppliedConfiguration, HeadRecord } from './records.ts';
 import type { StoredBlock } from './stored_block.ts';
 
 /** What execution of the newest executed height gave, as the next header repeats it. */
@@ -13,4 +13,6 @@ export interface LedgerHead extends HeadRecord {
   readonly undecided: StoredBlock | undefined;
   /** Of height `executedHeight`. */
   readonly results: HeadResults;
+  /** The last one in the applied log. */
+  readonly configuration: AppliedConfiguration;
 }

@@ -5,6 +5,7 @@ import { Mempool, type MempoolLimits } from '../mempool/mempool.ts';
 import type { Database } from '../storage/database.ts';
 import { WriteBatch } from '../storage/write_batch.ts';
 import { StateTrie } from '../trie/state_trie.ts';
+import type { Configuration } from '../types/configuration.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { decodeAccount } from '../types/outcome.ts';
 import { EMPTY_TRIE_ROOT, type Hash, type Height } from '../types/primitives.ts';
@@ -14,6 +15,7 @@ import {
   accountKey,
   blockHeightKey,
   blockKey,
+  CONFIGURATION_KEY,
   FOLDER_ID_KEY,
   HEAD_KEY,
   PENDING_RANGE,
@@ -26,9 +28,11 @@ import { LedgerError } from './ledger_error.ts';
 import type { HeadResults, LedgerHead } from './ledger_head.ts';
 import { pooledTransaction } from './pooled_transaction.ts';
 import {
+  decodeAppliedConfiguration,
   decodeHead,
   decodeHeight,
   decodePending,
+  encodeAppliedConfiguration,
   encodeHead,
   encodeHeight,
   type PendingRecord,
@@ -71,6 +75,8 @@ export async function openLedger(
     genesis: Genesis;
     state: GenesisState;
     limits: MempoolLimits;
+    /** Of a new database: whom the cluster begins with. */
+    configuration: Configuration;
     /** For a new data folder. */
     newFolderId: () => Uint8Array;
   },
@@ -93,10 +99,15 @@ export async function openLedger(
 }
 
 async function writeGenesis(
-  options: { genesis: Genesis; state: GenesisState; newFolderId: () => Uint8Array },
+  options: {
+    genesis: Genesis;
+    state: GenesisState;
+    configuration: Configuration;
+    newFolderId: () => Uint8Array;
+  },
   database: Database,
 ): Promise<void> {
-  const { genesis, state } = options;
+  const { genesis, state, configuration } = options;
   const batch = new WriteBatch();
   batch.put(FOLDER_ID_KEY, options.newFolderId());
   writeDelta(genesisDelta(genesis), batch);
@@ -110,6 +121,7 @@ async function writeGenesis(
     HEAD_KEY,
     encodeHead({ appliedIndex: 0, appliedTerm: 0, decidedHeight: 0, executedHeight: 0 }),
   );
+  batch.put(CONFIGURATION_KEY, encodeAppliedConfiguration({ index: 0, configuration }));
   await database.write(batch);
   // The log does not hold this, so that no later replay could bring it back.
   await database.flush();
@@ -118,12 +130,14 @@ async function writeGenesis(
 async function readHead(chain: Chain, database: Database): Promise<LedgerHead> {
   const record = decodeHead(await required(database, HEAD_KEY, 'head'));
   const undecided = await database.get(UNDECIDED_KEY);
+  const configuration = await required(database, CONFIGURATION_KEY, 'configuration');
   return {
     ...record,
     decided: await chain.storedBlock(record.decidedHeight),
     undecided:
       undecided === undefined ? undefined : await chain.storedBlock(decodeHeight(undecided)),
     results: await resultsOf(record.executedHeight, chain),
+    configuration: decodeAppliedConfiguration(configuration),
   };
 }
 

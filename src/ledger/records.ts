@@ -1,4 +1,9 @@
 import type { AdmittedTransaction } from '../types/command.ts';
+import {
+  type Configuration,
+  decodeConfiguration,
+  encodeConfiguration,
+} from '../types/configuration.ts';
 import { ADDRESS_BYTES, HASH_BYTES, type Height } from '../types/primitives.ts';
 import { CodecError, decodeRlp, encodeRlp, FieldReader, scalar } from '../types/rlp.ts';
 import type { TransactionState } from '../types/transaction_state.ts';
@@ -27,6 +32,24 @@ export function decodeHead(bytes: Uint8Array): HeadRecord {
     appliedTerm: reader.number('appliedTerm'),
     decidedHeight: reader.number('decidedHeight'),
     executedHeight: reader.number('executedHeight'),
+  };
+}
+
+/** Who the cluster consists of as of an index of the log; 0 for those that it began with. */
+export interface AppliedConfiguration {
+  readonly index: number;
+  readonly configuration: Configuration;
+}
+
+export function encodeAppliedConfiguration(applied: AppliedConfiguration): Uint8Array {
+  return encodeRlp([scalar(applied.index), encodeConfiguration(applied.configuration)]);
+}
+
+export function decodeAppliedConfiguration(bytes: Uint8Array): AppliedConfiguration {
+  const reader = new FieldReader(decodeRlp(bytes), 'appliedConfiguration', 2);
+  return {
+    index: reader.number('index'),
+    configuration: decodeConfiguration(reader.bytes('configuration')),
   };
 }
 

@@ -158,7 +158,9 @@ export class BlockProducer {
       });
     const { chainId } = this.#options.genesis;
     const { height } = undecided.block.header;
-    const vote = { chainId, height, round: 0, blockId: undecided.blockId };
+    // A survivor does not know what the lost members signed; in a new round it signs nothing twice.
+    const round = head.configuration.configuration.recoveries;
+    const vote = { chainId, height, round, blockId: undecided.blockId };
     const signature = sign(precommitDigest(vote), this.#options.secretKey);
     this.#propose({ type: 'BlockDecided', commit: makeCommit({ ...vote, signature }) });
   }

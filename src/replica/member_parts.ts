@@ -18,6 +18,7 @@ import type { MemberId } from '../types/entry.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { nodeFileSystem } from '../wal/node_file_system.ts';
 import { Wal } from '../wal/wal.ts';
+import { firstConfiguration } from './first_configuration.ts';
 import { FOLDER_ID_BYTES } from './member_message.ts';
 import { PeerRegistry } from './peer_registry.ts';
 
@@ -104,6 +105,7 @@ async function openStores(
       genesis,
       state,
       limits: config.mempool,
+      configuration: firstConfiguration(config, memberId),
       newFolderId: () => randomBytes(FOLDER_ID_BYTES, random),
     },
     database,

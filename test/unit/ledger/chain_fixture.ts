@@ -12,6 +12,12 @@ import { genesisState, type OpenedLedger, openLedger } from '../../../src/ledger
 import type { Clock } from '../../../src/lib/environment.ts';
 import { Database } from '../../../src/storage/database.ts';
 import { type Command, decodeCommand, encodeCommand } from '../../../src/types/command.ts';
+import {
+  type Configuration,
+  encodeConfiguration,
+  initialConfiguration,
+  type MemberRecord,
+} from '../../../src/types/configuration.ts';
 import type { Entry } from '../../../src/types/entry.ts';
 import type { Genesis } from '../../../src/types/genesis.ts';
 import type { Transaction } from '../../../src/types/transaction.ts';
@@ -54,6 +60,14 @@ export const genesis: Genesis = {
     { address: sender, balance: 10n ** 19n, nonce: 0n, code: new Uint8Array(0), storage: [] },
   ],
 };
+
+export function memberRecord(id: number, priority = 100): MemberRecord {
+  const address = { host: '127.0.0.1', peerPort: 7_000 + id, apiPort: 8_000, adminPort: 9_000 };
+  return { id, address, priority };
+}
+
+/** Three voters. */
+export const founders = initialConfiguration([1, 2, 3].map((id) => memberRecord(id)));
 
 /** A signed transfer of the funded account, or whatever the changes make of it. */
 export function transfer(
@@ -164,6 +178,13 @@ export class TestLedger {
     this.log.push({ index: this.log.length + 1, term, type: 'noop', data: new Uint8Array(0) });
   }
 
+  /** The core writes these itself. */
+  configure(configuration: Configuration): void {
+    const index = this.log.length + 1;
+    const data = encodeConfiguration(configuration);
+    this.log.push({ index, term: this.term, type: 'configuration', data });
+  }
+
   /** Commits and applies the next entry. */
   async applyNext(): Promise<RangeEffects> {
     const { appliedIndex } = this.ledger.head;
@@ -195,6 +216,7 @@ export class TestLedger {
         genesis: this.genesis,
         state: await genesisState(this.genesis),
         limits: { transactionsMax: 100, transactionsPerSenderMax: 50, nonceGapMax: 10 },
+        configuration: founders,
         newFolderId: () => new Uint8Array(16),
       },
       this.database,

@@ -23,6 +23,7 @@ import { decodeDelta, encodeOutcome } from '../../../src/types/outcome.ts';
 import {
   genesis as baseGenesis,
   blsSecret,
+  founders,
   sender,
   senderKey,
   transfer as signedTransfer,
@@ -71,6 +72,7 @@ async function open(): Promise<void> {
       genesis,
       state,
       limits: { transactionsMax: 100, transactionsPerSenderMax: 50, nonceGapMax: 10 },
+      configuration: founders,
       newFolderId: () => new Uint8Array(16),
     },
     database,

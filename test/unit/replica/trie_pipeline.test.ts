@@ -12,7 +12,7 @@ import { WriteBatch } from '../../../src/storage/write_batch.ts';
 import { StateTrie } from '../../../src/trie/state_trie.ts';
 import { encodeOutcome, type Outcome } from '../../../src/types/outcome.ts';
 import { EMPTY_CODE_HASH } from '../../../src/types/primitives.ts';
-import { genesis } from '../ledger/chain_fixture.ts';
+import { founders, genesis } from '../ledger/chain_fixture.ts';
 
 const HEIGHTS = 12;
 
@@ -50,6 +50,7 @@ async function live(directory: string, until: number) {
       genesis,
       state: await genesisState(genesis),
       limits: { transactionsMax: 1, transactionsPerSenderMax: 1, nonceGapMax: 1 },
+      configuration: founders,
       newFolderId: () => new Uint8Array(16),
     },
     database,
