@@ -7,7 +7,10 @@ export default defineConfig({
       {
         test: {
           name: 'pure',
-          include: ['test/{unit,sim,trace,conformance}/**/*.test.ts', 'test/tidy.test.ts'],
+          include: [
+            'test/{unit,sim,trace,linearizability,spec,conformance}/**/*.test.ts',
+            'test/tidy.test.ts',
+          ],
           testTimeout: 120_000,
           sequence: { groupOrder: 0 },
         },
