@@ -7,6 +7,8 @@ export type ClusterErrorCode =
   | 'CERTIFICATES_UNUSABLE'
   /** The peer's certificate is not that of the member it should be. */
   | 'WRONG_IDENTITY'
+  /** A member of this cluster by its certificate that is not in the configuration of the one it talks to. */
+  | 'UNKNOWN_MEMBER'
   /** The peer belongs to another cluster, or to one with another genesis. */
   | 'WRONG_CLUSTER'
   /** The peer speaks another version of this protocol. */

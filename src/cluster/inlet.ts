@@ -6,6 +6,12 @@ import {
   InletStream,
   type InletStreamEvents,
 } from './inlet_stream.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
+
+interface InletAddress {
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface InletEvents {
   opened(): void;
@@ -14,11 +20,13 @@ export interface InletEvents {
   request(stream: InletStream, requestId: number, payload: Uint8Array): void;
   /** An open stream ended. */
   closed(reason: ClusterError): void;
+  /** The peer does not talk to this member; told at each attempt. */
+  refused(refusal: Refusal): void;
 }
 
 /** Keeps one connection to one peer for one channel: dials, and dials again with growing, jittered delays. */
 export class Inlet {
-  readonly #options: InletOptions;
+  #options: InletOptions;
   readonly #dependencies: InletDependencies & { readonly random: Random; readonly logger: Logger };
   readonly #events: InletEvents;
   #stream: InletStream | undefined;
@@ -57,6 +65,14 @@ export class Inlet {
   /** Gives up the present connection, on evidence from elsewhere that it is dead. */
   reset(reason: ClusterError): void {
     this.#stream?.close(reason);
+  }
+
+  /** Dials another address from now on; what came from the old one ends. */
+  moveTo({ host, port }: InletAddress): void {
+    if (host === this.#options.host && port === this.#options.port) return;
+    this.#options = { ...this.#options, host, port };
+    this.reset(new ClusterError('DISCONNECTED', 'the peer has another address now'));
+    this.retryNow();
   }
 
   /** Dials at once if it waits: the peer has just shown that it is there. */
@@ -98,6 +114,8 @@ export class Inlet {
       if (!wasOpen) this.#report(reason);
     }
     if (wasOpen) this.#events.closed(reason);
+    const refusal = refusalOf(reason);
+    if (refusal !== undefined && !this.#isStopped) this.#events.refused(refusal);
   }
 
   #report(reason: ClusterError): void {

@@ -1,20 +1,15 @@
 import { createSecureContext } from 'node:tls';
-import {
-  type ChannelOptions,
-  Client,
-  type ClientDuplexStream,
-  type StatusObject,
-  status,
-} from '@grpc/grpc-js';
+import { type ChannelOptions, Client, type ClientDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '../lib/environment.ts';
 import type { FollowedTlsFiles } from '../lib/tls_files.ts';
 import type { MemberId } from '../types/entry.ts';
 import { Assembler } from './assembler.ts';
-import { ClusterError, type ClusterErrorCode } from './cluster_error.ts';
+import { ClusterError } from './cluster_error.ts';
 import { Dial } from './dial.ts';
 import { FrameWriter } from './frame_writer.ts';
 import { helloOf, helloProblem, type Introduction } from './hello.ts';
 import { FRAME_BYTES_MAX, type TransportLimits } from './limits.ts';
+import { endOf } from './refusal.ts';
 import type { Piece } from './send_queue.ts';
 import type {
   Channel,
@@ -103,7 +98,7 @@ export class InletStream {
     call.on('drain', () => this.#writer.drained());
     // What went wrong comes with the status too, which always follows.
     call.on('error', () => undefined);
-    call.on('status', (ended) => this.close(this.#dial.problem ?? errorOf(ended)));
+    call.on('status', (ended) => this.close(this.#dial.problem ?? endOf(ended)));
     call.write({ body: 'hello', hello: helloOf(own, channel) });
     this.#cancelTimer = this.#clock.schedule(limits.connectTimeoutMsMax, () =>
       this.close(new ClusterError('DISCONNECTED', `no answer from ${target}`)),
@@ -218,15 +213,4 @@ function frameOf(piece: Piece): SinkFrame {
   return failure === undefined
     ? { body: 'response', response: { requestId, result: 'payload', payload } }
     : { body: 'response', response: { requestId, result: 'failure', failure } };
-}
-
-const CODES: Partial<Record<status, ClusterErrorCode>> = {
-  [status.PERMISSION_DENIED]: 'WRONG_IDENTITY',
-  [status.FAILED_PRECONDITION]: 'WRONG_CLUSTER',
-};
-
-function errorOf({ code, details }: StatusObject): ClusterError {
-  const refusal = CODES[code];
-  if (refusal !== undefined) return new ClusterError(refusal, `refused by the peer: ${details}`);
-  return new ClusterError('DISCONNECTED', code === status.OK ? 'ended by the peer' : details);
 }

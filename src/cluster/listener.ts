@@ -7,7 +7,8 @@ import type { MemberId } from '../types/entry.ts';
 import { ClusterError } from './cluster_error.ts';
 import { helloOf, helloProblem, type Introduction, memberOfCertificate } from './hello.ts';
 import { FRAME_BYTES_MAX, type TransportLimits } from './limits.ts';
-import { cutSoon, Outlet, refuse, type ServerCall } from './outlet.ts';
+import { Outlet, type ServerCall } from './outlet.ts';
+import { cutSoon, refuse } from './refusal.ts';
 import {
   CHANNEL_NUMBERS,
   CHANNELS,
@@ -22,13 +23,14 @@ export interface ListenerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly own: Introduction;
-  readonly peers: ReadonlySet<MemberId>;
   readonly limits: TransportLimits;
 }
 
 /** One connection of ours carries one stream; a few more do no harm. */
 const STREAMS_PER_CONNECTION_MAX = 4;
 const HANDSHAKE_MS_MAX = 5_000;
+/** Beyond this many the same ones are told again. */
+const PROBLEMS_REMEMBERED_MAX = 256;
 const CONNECTION_IDLE_MS_MAX = 10_000;
 
 /** Mutual TLS that follows the member's certificates: open connections go on, new ones get the new. */
@@ -46,17 +48,27 @@ class MemberServerCredentials extends ServerCredentials {
   }
 }
 
+/** Who may connect at this moment. */
+export interface Admittance {
+  /** Why this member of the cluster may not, undefined when it may. */
+  problemOf(peer: MemberId): ClusterError | undefined;
+  /** Takes a stream that passed all checks. */
+  accepted(outlet: Outlet): void;
+}
+
 /** Where the other members connect. Owns the port and every socket, and hands out streams that passed all checks. */
 export class MemberListener {
   readonly #options: ListenerOptions;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #accepted: (outlet: Outlet) => void;
+  readonly #admittance: Admittance;
   readonly #server: Server;
   readonly #tcpServer: TcpServer;
   readonly #injector: ConnectionInjector;
   /** By remote address and port, as gRPC names the peer of a call. */
   readonly #sockets = new Map<string, Socket>();
+  /** Problems that were logged as warnings. */
+  readonly #reported = new Set<string>();
 
   constructor(
     options: ListenerOptions,
@@ -65,13 +77,13 @@ export class MemberListener {
       method: ReceiveMethod;
       clock: Clock;
       logger: Logger;
-      accepted: (outlet: Outlet) => void;
+      admittance: Admittance;
     },
   ) {
     this.#options = options;
     this.#clock = dependencies.clock;
     this.#logger = dependencies.logger;
-    this.#accepted = dependencies.accepted;
+    this.#admittance = dependencies.admittance;
     this.#server = new Server({
       'grpc.max_receive_message_length': FRAME_BYTES_MAX,
       'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION_MAX,
@@ -157,14 +169,10 @@ export class MemberListener {
   }
 
   #memberOf(call: ServerCall): MemberId | ClusterError {
-    const { own, peers } = this.#options;
-    const memberId = memberOfCertificate(call.getAuthContext().sslPeerCertificate, own.clusterId);
-    if (memberId instanceof ClusterError || peers.has(memberId)) return memberId;
-    return new ClusterError(
-      'WRONG_IDENTITY',
-      `member ${memberId} is not in the configuration of member ${own.memberId}`,
-      { fields: { peer: memberId } },
-    );
+    const { clusterId } = this.#options.own;
+    const memberId = memberOfCertificate(call.getAuthContext().sslPeerCertificate, clusterId);
+    if (memberId instanceof ClusterError) return memberId;
+    return this.#admittance.problemOf(memberId) ?? memberId;
   }
 
   #channelOf(frame: SinkFrame | Malformed, peer: MemberId): Channel | ClusterError {
@@ -174,7 +182,9 @@ export class MemberListener {
     if (channel === undefined)
       return new ClusterError('MALFORMED', `channel ${frame.hello.channel} is unknown`);
     const { own } = this.#options;
-    return helloProblem(frame.hello, { memberId: peer, own, channel }) ?? channel;
+    // Asked again: the cluster may have changed since the connection was made.
+    const problem = this.#admittance.problemOf(peer);
+    return problem ?? helloProblem(frame.hello, { memberId: peer, own, channel }) ?? channel;
   }
 
   #open(
@@ -183,20 +193,32 @@ export class MemberListener {
     { peer, channel }: { peer: MemberId; channel: Channel },
   ): void {
     const { own, limits } = this.#options;
+    this.#reported.clear();
     const outlet = new Outlet(
       { peer, channel, hello: helloOf(own, channel), limits },
       { call, socket, clock: this.#clock },
     );
-    this.#accepted(outlet);
+    this.#admittance.accepted(outlet);
     call.resume();
   }
 
   #refuse(call: ServerCall, socket: Socket, reason: ClusterError): void {
-    this.#logger.warn(
-      { ...reason.fields, from: call.getPeer(), code: reason.code, reason: reason.message },
-      'cluster.peer_refused',
-    );
+    this.#report(call, socket, reason);
     refuse(call, reason);
     cutSoon(socket, this.#clock);
+  }
+
+  /** Who is refused comes again each second; operators are told once, until a stream is opened. */
+  #report(call: ServerCall, socket: Socket, reason: ClusterError): void {
+    const { code, message, fields } = reason;
+    const line = { ...fields, from: call.getPeer(), code, reason: message };
+    const problem = `${code} ${fields.peer ?? socket.remoteAddress}`;
+    if (this.#reported.has(problem)) {
+      this.#logger.debug(line, 'cluster.peer_refused');
+      return;
+    }
+    if (this.#reported.size >= PROBLEMS_REMEMBERED_MAX) this.#reported.clear();
+    this.#reported.add(problem);
+    this.#logger.warn(line, 'cluster.peer_refused');
   }
 }

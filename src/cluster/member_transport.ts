@@ -10,9 +10,11 @@ import type { RequestHandler } from './incoming_requests.ts';
 import { checkLimits, DEFAULT_TRANSPORT_LIMITS, type TransportLimits } from './limits.ts';
 import { MemberListener } from './listener.ts';
 import { Peer } from './peer.ts';
-import { type Channel, loadReceiveMethod } from './wire.ts';
+import type { Refusal } from './refusal.ts';
+import { type Channel, loadReceiveMethod, type ReceiveMethod } from './wire.ts';
 
-interface MemberAddress {
+/** A member with its peer port. */
+export interface PeerAddress {
   readonly id: MemberId;
   readonly host: string;
   readonly port: number;
@@ -24,8 +26,8 @@ export interface MemberTransportOptions {
   readonly genesisHash: Hash;
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
-  /** The other members. */
-  readonly peers: readonly MemberAddress[];
+  /** The other members at first; `setPeers` changes them. */
+  readonly peers: readonly PeerAddress[];
   readonly tls: TlsFiles;
   /** Beside DEFAULT_TRANSPORT_LIMITS. */
   readonly limits?: Partial<TransportLimits>;
@@ -33,6 +35,18 @@ export interface MemberTransportOptions {
 
 export type MessageHandler = (from: MemberId, payload: Uint8Array) => void;
 export type ConnectionHandler = (peer: MemberId, isConnected: boolean) => void;
+export type RefusalHandler = (peer: MemberId, refusal: Refusal) => void;
+
+interface TransportDependencies {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /**
+   * Index of the newest configuration that is committed here; 0 while none is known. It goes to whoever is refused for
+   * not being a peer, so that a member that missed its removal learns of it.
+   */
+  readonly configurationIndex?: () => number;
+}
 
 /**
  * Messages between the members of one cluster: unreliable and never blocking, in order while a connection holds.
@@ -44,11 +58,8 @@ export class MemberTransport {
   readonly #options: MemberTransportOptions;
   readonly #limits: TransportLimits;
   readonly #own: Introduction;
-  readonly #dependencies: {
-    readonly clock: Clock;
-    readonly random: Random;
-    readonly logger: Logger;
-  };
+  readonly #dependencies: TransportDependencies;
+  #addresses: readonly PeerAddress[];
   readonly #peers = new Map<MemberId, Peer>();
   #certificates: FollowedTlsFiles | undefined;
   #listener: MemberListener | undefined;
@@ -56,18 +67,15 @@ export class MemberTransport {
   #messageHandler: MessageHandler | undefined;
   #connectionHandler: ConnectionHandler | undefined;
   #requestHandler: RequestHandler | undefined;
+  #refusalHandler: RefusalHandler | undefined;
+  #method: ReceiveMethod | undefined;
+  #isStopped = false;
 
-  constructor(
-    options: MemberTransportOptions,
-    dependencies: { clock: Clock; random: Random; logger: Logger },
-  ) {
+  constructor(options: MemberTransportOptions, dependencies: TransportDependencies) {
     const { self, peers, clusterId, genesisHash } = options;
-    assert(
-      peers.every(({ id }) => id !== self) &&
-        new Set(peers.map(({ id }) => id)).size === peers.length,
-      'the peers are the other members, each once',
-    );
     this.#options = options;
+    this.#checkPeers(peers);
+    this.#addresses = peers;
     this.#dependencies = dependencies;
     this.#limits = { ...DEFAULT_TRANSPORT_LIMITS, ...options.limits };
     checkLimits(this.#limits);
@@ -102,6 +110,14 @@ export class MemberTransport {
     this.#requestHandler = handler;
   }
 
+  /**
+   * Told whenever a peer refuses to talk to this member. UNKNOWN_MEMBER with a `configurationIndex` above that of a
+   * configuration with this member in it means that this member was removed: the peer proved who it is.
+   */
+  onRefused(handler: RefusalHandler): void {
+    this.#refusalHandler = handler;
+  }
+
   /** Listens and begins to dial. Rejects with CERTIFICATES_UNUSABLE or CANNOT_LISTEN, and then nothing is left open. */
   async start(): Promise<void> {
     assert(this.#certificates === undefined, 'a transport starts once');
@@ -112,27 +128,21 @@ export class MemberTransport {
       this.#dependencies,
     );
     this.#certificates = certificates;
-    for (const { id, host, port } of this.#options.peers) {
-      const peer = new Peer(
-        { peer: id, host, port, own: this.#own, limits: this.#limits },
-        { ...this.#dependencies, certificates, method },
-        {
-          message: (payload) => this.#messageHandler?.(id, payload),
-          requestHandler: () => this.#requestHandler,
-          connection: (isConnected) => this.#connectionHandler?.(id, isConnected),
-        },
-      );
-      this.#peers.set(id, peer);
-    }
+    this.#method = method;
     this.#listener = new MemberListener(
-      { ...listen, own: this.#own, peers: new Set(this.#peers.keys()), limits: this.#limits },
+      { ...listen, own: this.#own, limits: this.#limits },
       {
         certificates,
         method,
         ...this.#dependencies,
-        accepted: (outlet) => this.#peers.get(outlet.peer)?.adopt(outlet),
+        admittance: {
+          problemOf: (peer) => (this.#peers.has(peer) ? undefined : this.#unknownMember(peer)),
+          accepted: (outlet) => this.#peers.get(outlet.peer)?.adopt(outlet),
+        },
       },
     );
+    for (const address of this.#addresses)
+      this.#peers.set(address.id, this.#makePeer(address, { certificates, method }));
     try {
       this.#listenPort = await this.#listener.start();
     } catch (thrown) {
@@ -144,9 +154,40 @@ export class MemberTransport {
 
   /** Ends every connection and frees the port. Requests in flight end with NOT_SENT or UNKNOWN. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#certificates?.stop();
-    for (const peer of this.#peers.values()) peer.stop();
+    const reason = new ClusterError('DISCONNECTED', 'this member stops');
+    for (const peer of this.#peers.values()) peer.stop(reason);
     await this.#listener?.stop();
+  }
+
+  /**
+   * Who the other members are from now on; at any time. New ones are dialled and let in, those at another address are
+   * dialled there, and those that are gone are cut off and refused, with UNKNOWN_MEMBER.
+   */
+  setPeers(peers: readonly PeerAddress[]): void {
+    this.#checkPeers(peers);
+    this.#addresses = peers;
+    const certificates = this.#certificates;
+    const method = this.#method;
+    if (certificates === undefined || method === undefined || this.#isStopped) return;
+    const ids = new Set(peers.map(({ id }) => id));
+    for (const [id, peer] of this.#peers) {
+      if (ids.has(id)) continue;
+      this.#peers.delete(id);
+      peer.stop(this.#unknownMember(id));
+    }
+    for (const address of peers) {
+      const known = this.#peers.get(address.id);
+      if (known !== undefined) {
+        known.moveTo(address);
+        continue;
+      }
+      const peer = this.#makePeer(address, { certificates, method });
+      this.#peers.set(address.id, peer);
+      // Before the port is open `start` does this, for all.
+      if (this.#listenPort !== undefined) peer.start();
+    }
   }
 
   /** Whether control messages go both ways; see `onConnection`. */
@@ -173,6 +214,39 @@ export class MemberTransport {
     if (peer !== undefined) return peer.request(payload, signal);
     return Promise.reject(
       new ClusterError('NOT_SENT', `member ${to} is not a peer of member ${this.#options.self}`),
+    );
+  }
+
+  #makePeer(
+    { id, host, port }: PeerAddress,
+    parts: { certificates: FollowedTlsFiles; method: ReceiveMethod },
+  ): Peer {
+    return new Peer(
+      { peer: id, host, port, own: this.#own, limits: this.#limits },
+      { ...this.#dependencies, ...parts },
+      {
+        message: (payload) => this.#messageHandler?.(id, payload),
+        requestHandler: () => this.#requestHandler,
+        connection: (isConnected) => this.#connectionHandler?.(id, isConnected),
+        refused: (refusal) => this.#refusalHandler?.(id, refusal),
+      },
+    );
+  }
+
+  #unknownMember(peer: MemberId): ClusterError {
+    const configurationIndex = this.#dependencies.configurationIndex?.() ?? 0;
+    return new ClusterError(
+      'UNKNOWN_MEMBER',
+      `member ${peer} is not in the configuration of member ${this.#options.self} (that of log index ${configurationIndex})`,
+      { fields: { peer, configurationIndex } },
+    );
+  }
+
+  #checkPeers(peers: readonly PeerAddress[]): void {
+    assert(
+      peers.every(({ id }) => id !== this.#options.self) &&
+        new Set(peers.map(({ id }) => id)).size === peers.length,
+      'the peers are the other members, each once',
     );
   }
 }

@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net';
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/environment.ts';
 import type { MemberId } from '../types/entry.ts';
 import { Assembler } from './assembler.ts';
 import { ClusterError } from './cluster_error.ts';
 import { FrameWriter } from './frame_writer.ts';
-import { LINGER_MS, type TransportLimits } from './limits.ts';
+import type { TransportLimits } from './limits.ts';
+import { cutSoon, refuse } from './refusal.ts';
 import type { Piece } from './send_queue.ts';
 import type { Channel, Hello, Malformed, RequestResult, SinkFrame, SourceFrame } from './wire.ts';
 
@@ -121,26 +122,4 @@ function frameOf(piece: Piece): SourceFrame {
   if (piece.kind === 'messages') return { body: 'messages', messages: piece };
   const { requestId, payload } = piece;
   return { body: 'request', request: { requestId, payload } };
-}
-
-const STATUSES: Partial<Record<ClusterError['code'], status>> = {
-  WRONG_IDENTITY: status.PERMISSION_DENIED,
-  WRONG_CLUSTER: status.FAILED_PRECONDITION,
-  WRONG_PROTOCOL: status.FAILED_PRECONDITION,
-  MALFORMED: status.INVALID_ARGUMENT,
-};
-
-/** Ends a call of the server with the status that fits. */
-export function refuse(call: ServerCall, reason: ClusterError): void {
-  call.removeAllListeners('data');
-  call.emit('error', {
-    code: STATUSES[reason.code] ?? status.UNAVAILABLE,
-    details: reason.message,
-  });
-}
-
-/** Leaves the other side a moment to read its status. */
-export function cutSoon(socket: Socket, clock: Clock): void {
-  const cancel = clock.schedule(LINGER_MS, () => socket.destroy());
-  socket.once('close', cancel);
 }

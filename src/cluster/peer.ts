@@ -6,6 +6,7 @@ import { Inlet } from './inlet.ts';
 import type { InletDependencies, InletOptions } from './inlet_stream.ts';
 import { OutgoingRequests } from './outgoing_requests.ts';
 import type { Outlet } from './outlet.ts';
+import type { Refusal } from './refusal.ts';
 import type { Channel } from './wire.ts';
 
 export interface PeerEvents {
@@ -13,6 +14,8 @@ export interface PeerEvents {
   /** Asked for with each request; undefined while nobody handles them. */
   requestHandler(): RequestHandler | undefined;
   connection(isConnected: boolean): void;
+  /** The peer does not talk to this member. */
+  refused(refusal: Refusal): void;
 }
 
 /** Everything between this member and one other: what it sends us (inlets), what we send it (outlets). */
@@ -44,6 +47,7 @@ export class Peer {
           void this.#incoming.serve({ stream, requestId, payload }, events.requestHandler());
         },
         closed: (reason) => this.#inletClosed(channel, reason),
+        refused: (refusal) => events.refused(refusal),
       });
     this.#inlets = { control: inlet('control'), bulk: inlet('bulk') };
   }
@@ -57,10 +61,17 @@ export class Peer {
     this.#inlets.bulk.start();
   }
 
-  stop(): void {
+  /** Ends both directions; the peer is told why. */
+  stop(reason: ClusterError): void {
     this.#inlets.control.stop();
     this.#inlets.bulk.stop();
-    this.#closeOutlets(new ClusterError('DISCONNECTED', 'this member stops'));
+    this.#closeOutlets(reason);
+  }
+
+  /** The peer is reached elsewhere now. */
+  moveTo(address: { readonly host: string; readonly port: number }): void {
+    this.#inlets.control.moveTo(address);
+    this.#inlets.bulk.moveTo(address);
   }
 
   send(channel: Channel, payload: Uint8Array): boolean {

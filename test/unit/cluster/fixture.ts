@@ -8,7 +8,8 @@ import {
   makeAuthority,
 } from '../../../src/cli/certificates.ts';
 import type { TransportLimits } from '../../../src/cluster/limits.ts';
-import { MemberTransport } from '../../../src/cluster/member_transport.ts';
+import { MemberTransport, type PeerAddress } from '../../../src/cluster/member_transport.ts';
+import type { Refusal } from '../../../src/cluster/refusal.ts';
 import { type Logger, systemClock } from '../../../src/lib/environment.ts';
 import type { TlsFiles } from '../../../src/lib/tls_files.ts';
 import type { CertificateRole } from '../../../src/types/certificate_identity.ts';
@@ -112,6 +113,9 @@ export interface MemberOptions {
   readonly genesisHash?: Uint8Array;
   readonly tls?: TlsFiles;
   readonly listenPort?: number;
+  /** Ids of the other members; by default all that the fixture knows. */
+  readonly peers?: readonly number[];
+  readonly configurationIndex?: () => number;
 }
 
 /** A cluster's addresses and certificates in a temporary folder; `close` leaves nothing behind. */
@@ -180,21 +184,31 @@ export class Fixture {
 
   member(id: number, options: MemberOptions = {}): TestMember {
     const logger = new RecordingLogger();
-    const peers = [...this.relays].filter(([other]) => other !== id);
+    const others = options.peers ?? [...this.relays.keys()].filter((other) => other !== id);
     const transport = new MemberTransport(
       {
         self: id,
         clusterId: options.clusterId ?? CLUSTER_ID,
         genesisHash: options.genesisHash ?? GENESIS_HASH,
         listen: { host: '127.0.0.1', port: options.listenPort ?? 0 },
-        peers: peers.map(([other, relay]) => ({ id: other, host: '127.0.0.1', port: relay.port })),
+        peers: this.addresses(others),
         tls: options.tls ?? this.files(`member-${id}`),
         limits: { ...PATIENT, ...options.limits },
       },
-      { clock: systemClock, random: Math.random, logger },
+      {
+        clock: systemClock,
+        random: Math.random,
+        logger,
+        ...(options.configurationIndex && { configurationIndex: options.configurationIndex }),
+      },
     );
     this.#members.push(transport);
     return new TestMember(id, { transport, logger, relay: this.relay(id) });
+  }
+
+  /** Where these members are dialled. */
+  addresses(ids: readonly number[]): PeerAddress[] {
+    return ids.map((id) => ({ id, host: '127.0.0.1', port: this.relay(id).port }));
   }
 
   async close(): Promise<void> {
@@ -214,6 +228,7 @@ export class TestMember {
   readonly logger: RecordingLogger;
   readonly messages: { readonly from: number; readonly payload: Buffer }[] = [];
   readonly connections: { readonly peer: number; readonly isConnected: boolean }[] = [];
+  readonly refusals: ({ readonly peer: number } & Refusal)[] = [];
   readonly #relay: Relay;
   readonly #waiting = new Set<() => void>();
 
@@ -236,6 +251,10 @@ export class TestMember {
   }
 
   async start(): Promise<void> {
+    this.transport.onRefused((peer, refusal) => {
+      this.refusals.push({ peer, ...refusal });
+      this.#changed();
+    });
     await this.transport.start();
     this.#relay.targetPort = this.transport.listenPort;
   }
