@@ -1,5 +1,5 @@
 import { concatBytes, uint64Bytes, utf8 } from '../lib/bytes.ts';
-import { prefixRange } from '../storage/keys.ts';
+import { type KeyRange, type PagedRange, prefixRange } from '../storage/keys.ts';
 import type { Address, Hash, Height } from '../types/primitives.ts';
 
 /**
@@ -7,6 +7,7 @@ import type { Address, Hash, Height } from '../types/primitives.ts';
  * so that one batch may hold any mixture. Numbers are big-endian, so that keys ascend with them.
  */
 const KINDS = {
+  local: 'L',
   meta: 'M',
   account: 'a',
   slot: 's',
@@ -26,6 +27,7 @@ function kind(name: keyof typeof KINDS): Uint8Array {
   return utf8(KINDS[name]);
 }
 
+const LOCAL = kind('local');
 const META = kind('meta');
 const ACCOUNT = kind('account');
 const SLOT = kind('slot');
@@ -48,16 +50,20 @@ export const UNDECIDED_KEY = concatBytes(META, utf8('undecided'));
 export const CONFIGURATION_KEY = concatBytes(META, utf8('configuration'));
 /** The height that the stored trie nodes belong to. */
 export const TRIE_HEIGHT_KEY = concatBytes(META, utf8('trie'));
-/** Present when this member has fenced itself; the value says why. */
-export const FENCE_KEY = concatBytes(META, utf8('fence'));
 
+/** What is true of this member alone: no snapshot carries it, and installing one leaves it as it is. */
+export const LOCAL_RANGE: KeyRange = prefixRange(LOCAL);
+/** Present when this member has fenced itself; the value says why. */
+export const FENCE_KEY = concatBytes(LOCAL, utf8('fence'));
+/** Present once this member has applied a configuration without itself: it never starts again. */
+export const REMOVED_KEY = concatBytes(LOCAL, utf8('removed'));
 /** Drawn once for this data folder; peers know the member by it. */
-export const FOLDER_ID_KEY = concatBytes(META, utf8('folder'));
+export const FOLDER_ID_KEY = concatBytes(LOCAL, utf8('folder'));
 /** Present once the log beside this database was made: from then on a missing log is a lost one. */
-export const LOG_MADE_KEY = concatBytes(META, utf8('log'));
+export const LOG_MADE_KEY = concatBytes(LOCAL, utf8('log'));
 /** The data folder that a peer came with first. */
 export const peerFolderKey = (member: number): Uint8Array =>
-  concatBytes(META, utf8('peer'), uint64Bytes(member));
+  concatBytes(LOCAL, utf8('peer'), uint64Bytes(member));
 
 export const accountKey = (address: Address): Uint8Array => concatBytes(ACCOUNT, address);
 export const slotKey = (address: Address, slot: Hash): Uint8Array =>
@@ -76,3 +82,16 @@ export const transactionStateKey = (hash: Hash): Uint8Array => concatBytes(TRANS
 export const pendingKey = (hash: Hash): Uint8Array => concatBytes(PENDING, hash);
 /** All keys of pending transactions. */
 export const PENDING_RANGE = prefixRange(PENDING);
+
+/** Kinds whose values may be megabytes: few of them are in memory at once. */
+const LARGE_KINDS: readonly string[] = [KINDS.block, KINDS.outcome, KINDS.reverseDelta];
+const PAGE_PAIRS_MAX = 1024;
+const LARGE_PAGE_PAIRS_MAX = 2;
+
+/** Everything that a snapshot carries: all kinds but the member's own. */
+export const SNAPSHOT_RANGES: readonly PagedRange[] = Object.values(KINDS)
+  .filter((letter) => letter !== KINDS.local)
+  .map((letter) => ({
+    ...prefixRange(utf8(letter)),
+    pairsMax: LARGE_KINDS.includes(letter) ? LARGE_PAGE_PAIRS_MAX : PAGE_PAIRS_MAX,
+  }));

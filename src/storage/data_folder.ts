@@ -1,7 +1,8 @@
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CodedError, errorText } from '../lib/error.ts';
 import type { MemberId } from '../types/entry.ts';
+import { nodeFolderFiles, writeWhole } from './folder_files.ts';
 import { StorageError, unusableError } from './storage_error.ts';
 
 /** Whose data a folder holds. */
@@ -12,7 +13,7 @@ export interface DataFolderIdentity {
   readonly memberId: MemberId;
 }
 
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const VERSION_NAME = 'VERSION';
 const IDENTITY_NAME = 'IDENTITY';
 /** Written by us before there is an identity, or by a file system that is mounted here. */
@@ -46,10 +47,14 @@ export async function createOrVerifyDataFolder(options: {
       return { created: false };
     }
     await refuseUnownedData(directory, names);
-    await writeWhole(directory, VERSION_NAME, `${FORMAT_VERSION}\n`);
+    await writeWhole(
+      { directory, name: VERSION_NAME, text: `${FORMAT_VERSION}\n` },
+      nodeFolderFiles,
+    );
     const content = { formatVersion: FORMAT_VERSION, ...identity };
-    await writeWhole(directory, IDENTITY_NAME, `${JSON.stringify(content, undefined, 2)}\n`);
-    await syncDirectory(dirname(directory));
+    const text = `${JSON.stringify(content, undefined, 2)}\n`;
+    await writeWhole({ directory, name: IDENTITY_NAME, text }, nodeFolderFiles);
+    await nodeFolderFiles.syncFolder(dirname(directory));
     return { created: true };
   } catch (thrown) {
     throw thrown instanceof CodedError ? thrown : unusableError(directory, thrown);
@@ -125,28 +130,5 @@ async function isEmptyFolder(path: string): Promise<boolean> {
   } catch (thrown) {
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOTDIR') return false;
     throw thrown;
-  }
-}
-
-/** The file has all of its content or does not exist, whenever the power fails. */
-async function writeWhole(directory: string, name: string, text: string): Promise<void> {
-  const path = join(directory, name);
-  const file = await open(`${path}.tmp`, 'w');
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.tmp`, path);
-  await syncDirectory(directory);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

@@ -1,5 +1,5 @@
 import { assert } from '../lib/assert.ts';
-import type { KeyRange } from './keys.ts';
+import type { KeyRange, PagedRange } from './keys.ts';
 import type { NativeDatabase, NativeIterator } from './native_rocksdb.ts';
 import { readError, StorageError } from './storage_error.ts';
 
@@ -101,6 +101,27 @@ export abstract class KeyReader {
   }
 
   /**
+   * The first pairs of a range in the order of their keys, in one native read: fewer than `pairsMax` only
+   * at its end. Cheaper than `iterate` for many pairs, and nothing stays open between two pages.
+   */
+  async page({ gte, lt, pairsMax }: PagedRange): Promise<[Uint8Array, Uint8Array][]> {
+    assert(!this.#closed, 'the database is open');
+    // A capacity above the limit tells the native side that there is no second read.
+    const range = { reverse: false, limit: pairsMax, capacity: pairsMax + 1 };
+    const iterator = this.#session.iterator({ gte, lt }, range);
+    this.#iterators.add(iterator);
+    try {
+      const pairs = await drained(iterator);
+      if (this.#closed) throw new StorageError('CLOSED', 'the database was closed during a read');
+      return pairs;
+    } catch (thrown) {
+      throw thrown instanceof StorageError ? thrown : readError(this.#directory, thrown);
+    } finally {
+      this.#iterators.delete(iterator);
+    }
+  }
+
+  /**
    * Lets no more reads begin, and ends iterations that are still open: the native session cannot
    * close before them.
    */
@@ -108,6 +129,18 @@ export abstract class KeyReader {
     this.#closed = true;
     for (const iterator of this.#iterators) iterator.destroy();
   }
+}
+
+function drained(iterator: NativeIterator): Promise<[Uint8Array, Uint8Array][]> {
+  return new Promise((resolve, reject) => {
+    const pairs: [Uint8Array, Uint8Array][] = [];
+    iterator.on('readable', () => {
+      for (let pair = iterator.read(); pair !== null; pair = iterator.read())
+        pairs.push([plainBytes(pair.key), plainBytes(pair.value)]);
+    });
+    iterator.on('error', reject);
+    iterator.on('close', () => resolve(pairs));
+  });
 }
 
 /** A Buffer's `slice` shares memory, unlike that of other bytes: callers get plain ones. */

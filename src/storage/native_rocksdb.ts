@@ -34,7 +34,16 @@ interface NativeWriteBatch {
   flush(): Promise<void>;
 }
 
-export interface NativeIterator extends AsyncIterable<{ key: Buffer; value: Buffer }> {
+interface NativePair {
+  key: Buffer;
+  value: Buffer;
+}
+
+/** A stream: `read` gives what has been fetched, and null until the next 'readable'. */
+export interface NativeIterator extends AsyncIterable<NativePair> {
+  read(): NativePair | null;
+  on(event: 'readable' | 'close', listener: () => void): void;
+  on(event: 'error', listener: (error: unknown) => void): void;
   destroy(): void;
 }
 

@@ -25,7 +25,7 @@ test('a folder is made once and recognised afterwards', async () => {
   expect(await use()).toEqual({ created: false });
   expect((await readdir(directory)).sort()).toEqual(['IDENTITY', 'VERSION']);
   expect(JSON.parse(await readFile(join(directory, 'IDENTITY'), 'utf8'))).toEqual({
-    formatVersion: 1,
+    formatVersion: 2,
     ...IDENTITY,
   });
 });
@@ -49,10 +49,10 @@ test('another chain, cluster or member is refused with what was expected and fou
 
 test('another format version is refused', async () => {
   await use();
-  await writeFile(join(directory, 'VERSION'), '2\n');
+  await writeFile(join(directory, 'VERSION'), '1\n');
   await expect(use()).rejects.toMatchObject({
     code: 'VERSION_MISMATCH',
-    fields: { expected: 1, found: '2' },
+    fields: { expected: 2, found: '1' },
   });
 });
 
@@ -69,7 +69,7 @@ test('data without an identity is refused and left alone', async () => {
 test('a folder that a crash left half-made is completed', async () => {
   await mkdir(join(directory, 'state'), { recursive: true });
   await mkdir(join(directory, 'lost+found'));
-  await writeFile(join(directory, 'VERSION'), '1\n');
+  await writeFile(join(directory, 'VERSION'), '2\n');
   await writeFile(join(directory, 'IDENTITY.tmp'), '{"gene');
   expect(await use()).toEqual({ created: true });
   expect(await use()).toEqual({ created: false });
