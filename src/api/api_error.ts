@@ -61,6 +61,13 @@ const STATUS_CODES: Readonly<Record<ErrorCode, status>> = {
   RECEIPT_NOT_FOUND: status.NOT_FOUND,
   UNKNOWN_MEMBER: status.NOT_FOUND,
   TRANSFER_FAILED: status.ABORTED,
+  CHANGE_PENDING: status.ABORTED,
+  ALREADY_A_VOTER: status.ALREADY_EXISTS,
+  ID_USED_BEFORE: status.ALREADY_EXISTS,
+  ADDRESS_IN_USE: status.ALREADY_EXISTS,
+  LAST_VOTER: status.FAILED_PRECONDITION,
+  TOO_MANY_MEMBERS: status.FAILED_PRECONDITION,
+  NOT_CAUGHT_UP: status.FAILED_PRECONDITION,
   PERMISSION_DENIED: status.PERMISSION_DENIED,
   INTERNAL: status.INTERNAL,
 };
@@ -112,6 +119,6 @@ export function errorStatus(failure: Failure): ErrorStatus {
 function messageFor(failure: Failure): string {
   if (failure.code === 'NOT_ADMITTED') return `not admitted: ${failure.message}; safe to retry`;
   if (failure.code === 'OUTCOME_UNKNOWN')
-    return `outcome unknown: ${failure.message}; submit the same transaction again, it is harmless`;
+    return `outcome unknown: ${failure.message}; asking for the same again is harmless`;
   return failure.message;
 }

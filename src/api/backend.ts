@@ -1,4 +1,6 @@
+import type { MemberRecord } from '../types/configuration.ts';
 import type { MemberId } from '../types/entry.ts';
+import type { MemberAddition, MembershipChanged, MembershipView } from '../types/membership.ts';
 import type { Address, Hash, Height } from '../types/primitives.ts';
 import type { FinalState, SubmitResult } from '../types/submission.ts';
 import type {
@@ -64,11 +66,35 @@ export interface NodeBackend {
   watchReadiness(listener: (readiness: Readiness) => void): () => void;
 }
 
-/** What the Admin service needs. */
+/**
+ * What the Admin service needs. Changes of the cluster reject with NOT_LEADER or NO_LEADER, CHANGE_PENDING (another one
+ * is not finished), NOT_READY (the leader has not committed in its term yet, or is handing over), or OUTCOME_UNKNOWN
+ * (leadership was lost before it was known whether the change is committed), beside what is named at each. Only
+ * records that were checked as far as that is possible without the configuration get here.
+ */
 export interface AdminBackend extends Pick<NodeBackend, 'status' | 'watchReadiness'> {
   /** Resolves once the target leads. Rejects with UNKNOWN_MEMBER, NOT_LEADER or TRANSFER_FAILED. */
   transferLeadership(
     target: MemberId,
     signal: AbortSignal,
   ): Promise<{ leaderId: MemberId; term: number }>;
+  /** Who the cluster consists of, as this member sees it. */
+  listMembers(): MembershipView;
+  /** Resolves once the new learner is committed. Rejects with ID_USED_BEFORE, ALREADY_A_VOTER or TOO_MANY_MEMBERS. */
+  addMember(addition: MemberAddition, signal: AbortSignal): Promise<MembershipChanged>;
+  /** As `addMember`, for a learner that takes the place of a voter once it is promoted. UNKNOWN_MEMBER is that voter. */
+  replaceMember(
+    replaced: MemberId,
+    addition: MemberAddition,
+    signal: AbortSignal,
+  ): Promise<MembershipChanged>;
+  /**
+   * Resolves once the learner votes, and what it replaces is gone. Rejects with UNKNOWN_MEMBER, ALREADY_A_VOTER or
+   * NOT_CAUGHT_UP.
+   */
+  promoteMember(id: MemberId, signal: AbortSignal): Promise<MembershipChanged>;
+  /** Resolves once a configuration without the member is committed. Rejects with UNKNOWN_MEMBER or LAST_VOTER. */
+  removeMember(id: MemberId, signal: AbortSignal): Promise<MembershipChanged>;
+  /** Changes address and priority. Rejects with UNKNOWN_MEMBER. */
+  updateMember(record: MemberRecord, signal: AbortSignal): Promise<MembershipChanged>;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { relative } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Config } from '../config/config.ts';
-import { isLoopbackHost } from '../config/host.ts';
+import { isLoopbackHost } from '../lib/host.ts';
 import { examples } from './help.ts';
 
 interface Flags {

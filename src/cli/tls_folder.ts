@@ -2,8 +2,8 @@ import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, tlsFiles } from '../config/config.ts';
-import { isLoopbackHost } from '../config/host.ts';
 import { errorText } from '../lib/error.ts';
+import { isLoopbackHost } from '../lib/host.ts';
 import {
   type CertificateIdentity,
   type CertificateRole,

@@ -1,6 +1,6 @@
+import { isLoopbackHost } from '../lib/host.ts';
 import { MEMBERS_MAX } from '../types/configuration.ts';
 import type { ClusterFile, ClusterMember } from './cluster_schema.ts';
-import { isLoopbackHost } from './host.ts';
 import type { PlacedProblem } from './schema_problems.ts';
 
 /** The parts of a cluster file that are sound by themselves; a member that is not leaves a hole. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { isDialableHost } from '../lib/host.ts';
 import { CLUSTER_ID_PATTERN } from '../types/certificate_identity.ts';
 import { PRIORITY_DEFAULT, PRIORITY_MAX } from '../types/configuration.ts';
-import { isDialableHost } from './host.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

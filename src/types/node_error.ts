@@ -18,7 +18,16 @@ export type NodeErrorCode =
   // Administration.
   | 'UNKNOWN_MEMBER'
   | 'NOT_LEADER'
-  | 'TRANSFER_FAILED';
+  | 'TRANSFER_FAILED'
+  /** Another change of the cluster is not finished; trying again later is safe. */
+  | 'CHANGE_PENDING'
+  | 'ALREADY_A_VOTER'
+  /** A member that is gone had this id, or a later one: ids are never used again. */
+  | 'ID_USED_BEFORE'
+  | 'ADDRESS_IN_USE'
+  | 'LAST_VOTER'
+  | 'TOO_MANY_MEMBERS'
+  | 'NOT_CAUGHT_UP';
 
 /** An answer to a request; nothing is wrong with the member. */
 export class NodeError extends CodedError<NodeErrorCode> {}

@@ -132,7 +132,7 @@ describe('every refusal has its status, as a call and in a batch', () => {
       'not admitted: no leader within 2 s; safe to retry',
     );
     expect(await messageOf(new NodeError('OUTCOME_UNKNOWN', 'the leader went away'))).toBe(
-      'outcome unknown: the leader went away; submit the same transaction again, it is harmless',
+      'outcome unknown: the leader went away; asking for the same again is harmless',
     );
   });
 });

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { checkFile } from '../../../src/config/check_file.ts';
-import { isLoopbackHost } from '../../../src/config/host.ts';
 import { configJsonSchema } from '../../../src/config/json_schema.ts';
 import { loadConfig } from '../../../src/config/load_config.ts';
+import { isLoopbackHost } from '../../../src/lib/host.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../cluster-configs/', import.meta.url));
 const FILES = readdirSync(FOLDER);

@@ -2,7 +2,7 @@ import { getAddress, parseEther } from 'ethers';
 import { expect, test } from 'vitest';
 import { addressText, parseAddress } from '../../../src/config/address_text.ts';
 import { parseAmount } from '../../../src/config/amount.ts';
-import { isDialableHost, isLoopbackHost } from '../../../src/config/host.ts';
+import { isDialableHost, isLoopbackHost } from '../../../src/lib/host.ts';
 
 test('addresses are written and read as EIP-55 says, like another library', () => {
   for (let seed = 0; seed < 200; seed += 1) {
