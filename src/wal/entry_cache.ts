@@ -40,6 +40,14 @@ export class EntryCache {
     }
   }
 
+  /** Drops the entries up to the index. */
+  dropTo(index: number): void {
+    for (let oldest = this.#slots[this.#head]; oldest !== undefined && oldest.index <= index; ) {
+      this.#dropOldest();
+      oldest = this.#slots[this.#head];
+    }
+  }
+
   #dropOldest(): void {
     const oldest = this.#slots[this.#head];
     assert(oldest !== undefined, 'the cache counts its bytes');

@@ -1,6 +1,7 @@
 import { assert } from '../lib/assert.ts';
+import type { LogBase } from './base.ts';
 
-const CHUNK_ENTRIES = 16_384;
+const CHUNK_ENTRIES = 4096;
 const SEGMENT_SPAN = 2 ** 32;
 
 /**
@@ -9,14 +10,31 @@ const SEGMENT_SPAN = 2 ** 32;
  * run of entries of one term.
  */
 export class EntryIndex {
-  readonly firstIndex = 1;
-  #lastIndex = 0;
+  #base: LogBase;
+  #lastIndex: number;
+  /** Number of the first chunk that is kept; entry i lies in chunk i / CHUNK_ENTRIES. */
+  #firstChunk: number;
   readonly #positions: Float64Array[] = [];
   readonly #lengths: Uint32Array[] = [];
   readonly #runStarts: number[] = [];
   readonly #runTerms: number[] = [];
 
-  /** 0 when the log is empty. */
+  constructor(base: LogBase) {
+    this.#base = base;
+    this.#lastIndex = base.index;
+    this.#firstChunk = chunkOf(base.index + 1);
+  }
+
+  /** The entry before the first one. */
+  get base(): LogBase {
+    return this.#base;
+  }
+
+  get firstIndex(): number {
+    return this.#base.index + 1;
+  }
+
+  /** That of the base when the log is empty. */
   get lastIndex(): number {
     return this.#lastIndex;
   }
@@ -34,16 +52,15 @@ export class EntryIndex {
   }): void {
     const { index, term } = entry;
     assert(index >= this.firstIndex && index <= this.#lastIndex + 1, 'the log has no gaps');
-    if (index <= this.#lastIndex) this.#truncateFrom(index);
-    const slot = index - this.firstIndex;
-    const chunk = Math.floor(slot / CHUNK_ENTRIES);
+    if (index <= this.#lastIndex) this.truncateFrom(index);
+    const chunk = chunkOf(index) - this.#firstChunk;
     if (chunk === this.#positions.length) {
       this.#positions.push(new Float64Array(CHUNK_ENTRIES));
       this.#lengths.push(new Uint32Array(CHUNK_ENTRIES));
     }
-    chunkAt(this.#positions, chunk)[slot % CHUNK_ENTRIES] =
-      entry.sequence * SEGMENT_SPAN + entry.offset;
-    chunkAt(this.#lengths, chunk)[slot % CHUNK_ENTRIES] = entry.length;
+    const slot = index % CHUNK_ENTRIES;
+    chunkAt(this.#positions, chunk)[slot] = entry.sequence * SEGMENT_SPAN + entry.offset;
+    chunkAt(this.#lengths, chunk)[slot] = entry.length;
     if (this.#runTerms.at(-1) !== term) {
       this.#runStarts.push(index);
       this.#runTerms.push(term);
@@ -51,20 +68,38 @@ export class EntryIndex {
     this.#lastIndex = index;
   }
 
-  #truncateFrom(index: number): void {
+  /** Cuts everything from the index on, which lies above the base. */
+  truncateFrom(index: number): void {
+    assert(index >= this.firstIndex, 'what lies below the base cannot be cut');
+    if (index > this.#lastIndex) return;
     while ((this.#runStarts.at(-1) ?? 0) >= index) {
       this.#runStarts.pop();
       this.#runTerms.pop();
     }
     this.#lastIndex = index - 1;
-    const chunks = Math.ceil((index - this.firstIndex) / CHUNK_ENTRIES);
+    const chunks = index === this.firstIndex ? 0 : chunkOf(index - 1) - this.#firstChunk + 1;
     this.#positions.length = Math.min(this.#positions.length, chunks);
     this.#lengths.length = Math.min(this.#lengths.length, chunks);
   }
 
-  /** Term of an entry; 0 for the place before the first. */
+  /** Makes this entry the base, forgets it and what lies below, and gives the memory back. */
+  compact(index: number): void {
+    assert(index >= this.#base.index && index <= this.#lastIndex, 'the base lies in the log');
+    this.#base = { index, term: this.term(index) };
+    const chunks = Math.min(this.#positions.length, chunkOf(index + 1) - this.#firstChunk);
+    this.#positions.splice(0, chunks);
+    this.#lengths.splice(0, chunks);
+    this.#firstChunk = chunkOf(index + 1);
+    const firstRun = this.#runStarts.findIndex((start) => start > index);
+    const passed = (firstRun === -1 ? this.#runStarts.length : firstRun) - 1;
+    if (passed <= 0) return;
+    this.#runStarts.splice(0, passed);
+    this.#runTerms.splice(0, passed);
+  }
+
+  /** Term of an entry, or of the base. */
   term(index: number): number {
-    if (index === this.firstIndex - 1) return 0;
+    if (index === this.#base.index) return this.#base.term;
     assert(index >= this.firstIndex && index <= this.#lastIndex, 'the entry is in the log');
     let low = 0;
     let high = this.#runStarts.length - 1;
@@ -93,9 +128,12 @@ export class EntryIndex {
 
   #read(chunks: readonly (Float64Array | Uint32Array)[], index: number): number {
     assert(index >= this.firstIndex && index <= this.#lastIndex, 'the entry is in the log');
-    const slot = index - this.firstIndex;
-    return chunkAt(chunks, Math.floor(slot / CHUNK_ENTRIES))[slot % CHUNK_ENTRIES] ?? 0;
+    return chunkAt(chunks, chunkOf(index) - this.#firstChunk)[index % CHUNK_ENTRIES] ?? 0;
   }
+}
+
+function chunkOf(index: number): number {
+  return Math.floor(index / CHUNK_ENTRIES);
 }
 
 function chunkAt<Chunk>(chunks: readonly Chunk[], at: number): Chunk {

@@ -11,6 +11,7 @@ import {
   validRecordSize,
 } from './record.ts';
 import { segmentPath } from './segment.ts';
+import type { SegmentTable } from './segment_table.ts';
 import { corruptError } from './wal_error.ts';
 
 /**
@@ -27,7 +28,7 @@ export class EntryReader {
   readonly #fileSystem: FileSystem;
   readonly #index: EntryIndex;
   readonly #cache: EntryCache;
-  readonly #seeds: readonly number[];
+  readonly #segments: SegmentTable;
   /** By sequence number, the one used longest ago first. */
   readonly #readers = new Map<number, WalReader>();
 
@@ -37,14 +38,14 @@ export class EntryReader {
       fileSystem: FileSystem;
       index: EntryIndex;
       cache: EntryCache;
-      seeds: readonly number[];
+      segments: SegmentTable;
     },
   ) {
     this.#directory = options.directory;
     this.#fileSystem = dependencies.fileSystem;
     this.#index = dependencies.index;
     this.#cache = dependencies.cache;
-    this.#seeds = dependencies.seeds;
+    this.#segments = dependencies.segments;
   }
 
   /** See `Wal.entries`. */
@@ -94,7 +95,7 @@ export class EntryReader {
     if (this.#reader(sequence, path).read(bytes, start) < bytes.length)
       throw corruptError(path, start, 'the file ends within a record');
     const source = recordBytes(bytes);
-    const seed = this.#seeds[sequence - 1] ?? 0;
+    const seed = this.#segments.seed(sequence);
     for (let index = from; index <= to; index += 1) {
       const offset = this.#index.offset(index);
       const at = offset - start;
@@ -120,6 +121,12 @@ export class EntryReader {
       this.#readers.delete(oldest);
     }
     return reader;
+  }
+
+  /** Gives back the file of a segment that is no longer part of the log. */
+  forget(sequence: number): void {
+    this.#readers.get(sequence)?.close();
+    this.#readers.delete(sequence);
   }
 
   close(): void {

@@ -39,6 +39,7 @@ export interface WalFile {
 }
 
 export interface WalReader {
+  sizeBytes(): number;
   /**
    * Fills the target from the position on; returns how many bytes there were before the end of
    * the file.

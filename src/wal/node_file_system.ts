@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import type { FileSystem, WalFile, WalReader } from './file_system.ts';
@@ -93,6 +93,10 @@ class NodeReader implements WalReader {
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
+  }
+
+  sizeBytes(): number {
+    return fstatSync(this.#descriptor).size;
   }
 
   read(target: Uint8Array, position: number): number {

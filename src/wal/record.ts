@@ -215,12 +215,12 @@ export function findRecord(
   return undefined;
 }
 
-function setUint64(view: DataView, at: number, value: number): void {
+export function setUint64(view: DataView, at: number, value: number): void {
   assert(Number.isSafeInteger(value) && value >= 0, 'the log stores safe integers from 0');
   view.setUint32(at, value >>> 0, true);
   view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }
 
-function getUint64(view: DataView, at: number): number {
+export function getUint64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
 }

@@ -14,7 +14,7 @@ export const SEGMENT_BYTES_LIMIT = 2 ** 32 - 1;
  * one safe integer.
  */
 export const SEQUENCE_LIMIT = 2 ** 21;
-const CLUSTER_ID_BYTES_MAX = 256;
+export const CLUSTER_ID_BYTES_MAX = 256;
 const SEGMENT_MAGIC = 0x5742_4652;
 const FORMAT_VERSION = 1;
 const CHECKSUM_AT = SEGMENT_HEADER_BYTES - 4;
@@ -32,7 +32,10 @@ export interface SegmentHeader {
   readonly identity: WalIdentity;
   /** Position of the segment in the log, from 1, without gaps. */
   readonly sequence: number;
-  /** Index that the first entry written into the segment has. */
+  /**
+   * One more than the last index when the segment was begun: no entry in the segments before it
+   * has this index or a higher one, unless it was cut.
+   */
   readonly firstIndex: number;
   /**
    * Where the records of the segment before this one end; 0 for the first. All of them were
@@ -83,12 +86,13 @@ export function encodeSegmentHeader(header: SegmentHeader): { bytes: Uint8Array;
 
 /**
  * Reads and checks the header of a segment. Throws a WalError when it is damaged, of another
- * version, of another member or cluster, or not the segment that its name says.
+ * version, of another member or cluster than expected, where that is known, or not the segment
+ * that its name says.
  */
 export function decodeSegmentHeader(
   path: string,
   bytes: Uint8Array,
-  expected: { identity: WalIdentity; sequence: number },
+  expected: { identity: WalIdentity | undefined; sequence: number },
 ): { header: SegmentHeader; seed: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < SEGMENT_HEADER_BYTES) throw corruptError(path, 0, 'the file is too short');
@@ -96,7 +100,7 @@ export function decodeSegmentHeader(
   const seed = crc32(bytes.subarray(0, CHECKSUM_AT));
   if (seed !== view.getUint32(CHECKSUM_AT, true))
     throw corruptError(path, 0, 'the checksum of its header does not match');
-  checkVersion(path, view.getUint32(4, true));
+  checkVersion(path, view.getUint32(4, true), FORMAT_VERSION);
   const clusterIdLength = view.getUint32(32, true);
   const header = {
     identity: {
@@ -107,23 +111,25 @@ export function decodeSegmentHeader(
     firstIndex: Number(view.getBigUint64(16, true)),
     previousEnd: view.getUint32(12, true),
   };
-  checkIdentity(path, header.identity, expected.identity);
+  if (expected.identity !== undefined) checkIdentity(path, header.identity, expected.identity);
   if (header.sequence !== expected.sequence)
     throw corruptError(path, 8, `it is segment ${header.sequence} under a wrong name`);
   return { header, seed };
 }
 
-function checkVersion(path: string, version: number): void {
-  if (version === FORMAT_VERSION) return;
+/** Refuses a file of the log that other software wrote. */
+export function checkVersion(path: string, version: number, expected: number): void {
+  if (version === expected) return;
   throw new WalError(
     'UNSUPPORTED_VERSION',
-    `${path} has log format version ${version} and this program reads version ${FORMAT_VERSION}: ` +
+    `${path} has log format version ${version} and this program reads version ${expected}: ` +
       'start the version of the program that wrote it',
-    { fields: { path, found: version, expected: FORMAT_VERSION } },
+    { fields: { path, found: version, expected } },
   );
 }
 
-function checkIdentity(path: string, found: WalIdentity, expected: WalIdentity): void {
+/** Refuses a file of the log of another member or cluster. */
+export function checkIdentity(path: string, found: WalIdentity, expected: WalIdentity): void {
   if (found.clusterId === expected.clusterId && found.memberId === expected.memberId) return;
   throw new WalError(
     'IDENTITY_MISMATCH',

@@ -12,6 +12,7 @@ import {
   SEQUENCE_LIMIT,
   segmentPath,
 } from './segment.ts';
+import type { SegmentTable } from './segment_table.ts';
 
 /** The records of one batch and their size in total. */
 export interface Batch {
@@ -31,7 +32,7 @@ export class SegmentWriter {
   readonly #identity: WalIdentity;
   readonly #segmentBytes: number;
   readonly #fileSystem: FileSystem;
-  readonly #seeds: number[];
+  readonly #segments: SegmentTable;
   readonly #bufferBytesMax: number;
   /** Reused from batch to batch. */
   #buffer = new Uint8Array(0);
@@ -39,7 +40,7 @@ export class SegmentWriter {
   /** The next segment's file, being filled with zeros in the background. */
   #prepared: Promise<WalFile> | undefined;
 
-  /** The seeds are shared with the reader: that of each new segment is added. */
+  /** Each new segment is added to the table, which is shared with the reader. */
   constructor(
     options: {
       directory: string;
@@ -47,20 +48,31 @@ export class SegmentWriter {
       segmentBytes: number;
       bufferBytesMax: number;
     },
-    dependencies: { fileSystem: FileSystem; seeds: number[]; last: OpenSegment | undefined },
+    dependencies: {
+      fileSystem: FileSystem;
+      segments: SegmentTable;
+      last: OpenSegment | undefined;
+    },
   ) {
     this.#directory = options.directory;
     this.#identity = options.identity;
     this.#segmentBytes = options.segmentBytes;
     this.#bufferBytesMax = options.bufferBytesMax;
     this.#fileSystem = dependencies.fileSystem;
-    this.#seeds = dependencies.seeds;
+    this.#segments = dependencies.segments;
     this.#last = dependencies.last;
   }
 
   /** Bytes of records that the last segment still takes. */
   get roomBytes(): number {
     return this.#last === undefined ? 0 : this.#last.sizeBytes - this.#last.end;
+  }
+
+  /** Where the next record goes; undefined before the first segment. */
+  get end(): { sequence: number; offset: number } | undefined {
+    return this.#last === undefined
+      ? undefined
+      : { sequence: this.#last.sequence, offset: this.#last.end };
   }
 
   /** Makes a batch that fits durable and returns where it starts. */
@@ -86,8 +98,8 @@ export class SegmentWriter {
   }
 
   /**
-   * Starts the next segment, with room for at least so many bytes. Everything in the last one has
-   * been synced by now. The new file is complete and synced before it gets its name, and the name
+   * Starts the next segment, with room for at least so many bytes, when the log ends before
+   * `firstIndex`. Everything in the last one has been synced by now. The new file is complete and synced before it gets its name, and the name
    * is synced before the first record: a segment either is in the log whole or not at all.
    */
   async rotate(next: { roomBytes: number; firstIndex: number }): Promise<void> {
@@ -115,7 +127,7 @@ export class SegmentWriter {
     );
     await this.#fileSystem.syncDirectory(this.#directory);
     this.#last = { sequence, file, seed, sizeBytes, end: SEGMENT_HEADER_BYTES };
-    this.#seeds.push(seed);
+    this.#segments.add({ sequence, firstIndex: next.firstIndex, seed }, previous?.end ?? 0);
     await previous?.file.close();
   }
 

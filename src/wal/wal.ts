@@ -3,6 +3,9 @@ import { assert } from '../lib/assert.ts';
 import type { Logger } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import type { Entry, HardState } from '../types/entry.ts';
+import type { LogBase } from './base.ts';
+import { writeBase } from './base.ts';
+import { createLog } from './create_log.ts';
 import { EntryCache } from './entry_cache.ts';
 import type { EntryIndex } from './entry_index.ts';
 import { EntryReader } from './entry_reader.ts';
@@ -10,7 +13,8 @@ import type { FileSystem } from './file_system.ts';
 import { recordSize } from './record.ts';
 import { recoverLog } from './recovery.ts';
 import type { WalIdentity } from './segment.ts';
-import { PREPARED_NAME, preparedPath } from './segment.ts';
+import { segmentPath } from './segment.ts';
+import type { SegmentTable } from './segment_table.ts';
 import { SegmentWriter } from './segment_writer.ts';
 import { unusableError, WalError, WalFailedError } from './wal_error.ts';
 
@@ -62,8 +66,11 @@ interface PendingAppend extends WalAppend {
  */
 export class Wal {
   readonly #directory: string;
+  readonly #identity: WalIdentity;
   readonly #recordBytesMax: number;
+  readonly #fileSystem: FileSystem;
   readonly #logger: Logger;
+  readonly #segments: SegmentTable;
   readonly #index: EntryIndex;
   readonly #cache: EntryCache;
   readonly #reader: EntryReader;
@@ -76,6 +83,9 @@ export class Wal {
   /** Last index once all queued appends are durable. */
   #pendingLastIndex: number;
   #running: Promise<void> | undefined;
+  /** The base once all compactions are done; nothing up to it may be replaced. */
+  #pendingBase: number;
+  #lastCompaction: Promise<void> = Promise.resolve();
   #failure: WalFailedError | undefined;
   #closed = false;
 
@@ -94,11 +104,36 @@ export class Wal {
     }
   }
 
+  /**
+   * Makes a log in a folder of its own, which is missing or empty, that begins after the base and
+   * has this hard state: for a member that starts from a snapshot. It is durable when this
+   * resolves; before, the folder must not be opened. Throws a WalError.
+   */
+  static async create(
+    options: WalOptions,
+    start: { base: LogBase; hardState: HardState },
+    dependencies: { fileSystem: FileSystem },
+  ): Promise<void> {
+    try {
+      const { directory, identity, segmentBytes = SEGMENT_BYTES } = options;
+      await createLog({ directory, identity, segmentBytes }, start, dependencies);
+    } catch (thrown) {
+      throw thrown instanceof WalError ? thrown : unusableError(options.directory, thrown);
+    }
+  }
+
   /** Use `open`. */
   constructor(
-    options: { directory: string; recordBytesMax: number; hardState: HardState },
+    options: {
+      directory: string;
+      identity: WalIdentity;
+      recordBytesMax: number;
+      hardState: HardState;
+    },
     dependencies: {
+      fileSystem: FileSystem;
       logger: Logger;
+      segments: SegmentTable;
       index: EntryIndex;
       cache: EntryCache;
       reader: EntryReader;
@@ -106,14 +141,18 @@ export class Wal {
     },
   ) {
     this.#directory = options.directory;
+    this.#identity = options.identity;
     this.#recordBytesMax = options.recordBytesMax;
     this.#hardState = options.hardState;
+    this.#fileSystem = dependencies.fileSystem;
     this.#logger = dependencies.logger;
+    this.#segments = dependencies.segments;
     this.#index = dependencies.index;
     this.#cache = dependencies.cache;
     this.#reader = dependencies.reader;
     this.#writer = dependencies.writer;
     this.#pendingLastIndex = this.#index.lastIndex;
+    this.#pendingBase = this.#index.base.index;
   }
 
   /**
@@ -135,12 +174,35 @@ export class Wal {
     return this.#lastAppend;
   }
 
-  /** 1: the log is kept from its first entry on. */
+  /**
+   * Gives up the entries up to the index, which are durable and never replaced, and removes the
+   * segments that hold nothing else. Resolves once that is done; a crash at any moment leaves the
+   * log with the old base or with the new one. Appends go on meanwhile. A disk that refuses is
+   * final, as for `append`.
+   */
+  compact(index: number): Promise<void> {
+    assert(!this.#closed, 'the log is open');
+    assert(index >= this.base.index && index <= this.lastIndex, 'the new base lies in the log');
+    const isReplaced = this.#queue.some(({ entries }) => (entries[0]?.index ?? index + 1) <= index);
+    assert(!isReplaced, 'what is given up is not being replaced');
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    this.#pendingBase = Math.max(this.#pendingBase, index);
+    const compaction = this.#lastCompaction.then(() => this.#compact(index));
+    this.#lastCompaction = compaction.catch(() => undefined);
+    return compaction;
+  }
+
+  /** The last entry that is given up; index and term 0 when the log is kept from its first entry on. */
+  get base(): LogBase {
+    return this.#index.base;
+  }
+
+  /** One more than the base. It rises between two turns of the event loop, never falls. */
   get firstIndex(): number {
     return this.#index.firstIndex;
   }
 
-  /** Index of the last durable entry; 0 when there is none. */
+  /** Index of the last durable entry; that of the base when there is none. */
   get lastIndex(): number {
     return this.#index.lastIndex;
   }
@@ -150,9 +212,25 @@ export class Wal {
     return this.#hardState;
   }
 
-  /** Term of a durable entry; 0 for index 0. */
+  /** Term of a durable entry or of the base. */
   term(index: number): number {
     return this.#index.term(index);
+  }
+
+  /** Bytes of records from the first entry above the base on: what compaction can give back. */
+  get retainedBytes(): number {
+    const { end } = this.#writer;
+    if (end === undefined || this.lastIndex === this.base.index) return 0;
+    const first = {
+      sequence: this.#index.sequence(this.firstIndex),
+      offset: this.#index.offset(this.firstIndex),
+    };
+    return this.#segments.positionBytes(end) - this.#segments.positionBytes(first);
+  }
+
+  /** Files that hold the log. */
+  get segmentCount(): number {
+    return this.#segments.count;
   }
 
   /**
@@ -167,6 +245,7 @@ export class Wal {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running;
+    await this.#lastCompaction;
     this.#reader.close();
     await this.#writer.close();
   }
@@ -177,8 +256,8 @@ export class Wal {
     let expected = entries[0]?.index ?? 0;
     assert(
       entries.length === 0 ||
-        (expected >= this.firstIndex && expected <= this.#pendingLastIndex + 1),
-      'an append leaves no gap in the log',
+        (expected > this.#pendingBase && expected <= this.#pendingLastIndex + 1),
+      'an append leaves no gap in the log and replaces nothing that is given up',
     );
     for (const entry of entries) {
       assert(entry.index === expected, 'the entries of an append are contiguous');
@@ -207,13 +286,11 @@ export class Wal {
       const first = this.#queue[0];
       assert(first !== undefined, 'a batch has an append');
       if (first.sizeBytes > this.#writer.roomBytes)
-        await this.#writer.rotate({
-          roomBytes: first.sizeBytes,
-          firstIndex: first.entries[0]?.index ?? this.lastIndex + 1,
-        });
+        await this.#writer.rotate({ roomBytes: first.sizeBytes, firstIndex: this.lastIndex + 1 });
       const batch = this.#takeBatch();
       const start = await this.#writer.writeBatch(batch);
-      this.#publish(batch, start);
+      // A compaction may have failed meanwhile, and then all that waited has been refused.
+      if (this.#failure === undefined) this.#publish(batch, start);
     } catch (thrown) {
       this.#fail(thrown);
     }
@@ -258,11 +335,33 @@ export class Wal {
     for (const append of batch.appends) append.resolve();
   }
 
+  async #compact(index: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (index <= this.base.index) return;
+    const firstSequence = this.#segments.firstNeeded(index);
+    // The newest durable hard state may be in a segment that goes; any later one is in those that
+    // stay, since they include the one being written.
+    const base = { index, term: this.term(index), firstSequence, hardState: this.#hardState };
+    try {
+      const options = { directory: this.#directory, identity: this.#identity, base };
+      await writeBase(options, this.#fileSystem);
+      this.#index.compact(index);
+      this.#cache.dropTo(index);
+      for (const sequence of this.#segments.dropBefore(firstSequence)) {
+        this.#reader.forget(sequence);
+        await this.#fileSystem.remove(segmentPath(this.#directory, sequence));
+      }
+    } catch (thrown) {
+      throw this.#fail(thrown);
+    }
+  }
+
   /**
    * After a failed write or sync nobody knows what is on the disk, and a second sync would not
    * tell: it is final.
    */
-  #fail(cause: unknown): void {
+  #fail(cause: unknown): WalFailedError {
+    if (this.#failure !== undefined) return this.#failure;
     this.#failure = new WalFailedError(this.#directory, cause);
     this.#logger.error(
       { directory: this.#directory, error: errorText(cause) },
@@ -272,6 +371,7 @@ export class Wal {
     this.#queue = [];
     this.#queuedBytes = 0;
     for (const append of waiting) append.reject(this.#failure);
+    return this.#failure;
   }
 }
 
@@ -287,36 +387,34 @@ async function openLog(
   await fileSystem.createDirectory(directory);
   await fileSystem.syncDirectory(dirname(directory));
   const log = await recoverLog({ directory, identity, segmentBytes }, dependencies);
-  const { index, hardState, seeds, last } = log;
+  const { index, hardState, segments, last, leftovers } = log;
   const writer = new SegmentWriter(
     { directory, identity, segmentBytes, bufferBytesMax: BATCH_BYTES_MAX },
-    { fileSystem, seeds, last },
+    { fileSystem, segments, last },
   );
   try {
-    await tidyDirectory(directory, fileSystem);
+    // What a killed process named may not be on the disk yet: nothing goes before that is.
+    await fileSystem.syncDirectory(directory);
+    for (const path of leftovers) await fileSystem.remove(path);
     if (last === undefined) await writer.rotate({ roomBytes: 0, firstIndex: index.firstIndex });
   } catch (thrown) {
     await writer.close();
     throw thrown;
   }
   const cache = new EntryCache({ bytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX });
-  const reader = new EntryReader({ directory }, { fileSystem, index, cache, seeds });
+  const reader = new EntryReader({ directory }, { fileSystem, index, cache, segments });
   logger.info(
-    { directory, lastIndex: index.lastIndex, term: hardState.term, segments: seeds.length },
+    {
+      directory,
+      firstIndex: index.firstIndex,
+      lastIndex: index.lastIndex,
+      term: hardState.term,
+      segments: segments.count,
+    },
     'write-ahead log opened',
   );
   return new Wal(
-    { directory, recordBytesMax, hardState },
-    { logger, index, cache, reader, writer },
+    { directory, identity, recordBytesMax, hardState },
+    { fileSystem, logger, segments, index, cache, reader, writer },
   );
-}
-
-/**
- * A killed process may have left a segment in preparation, or one whose name is in the log but
- * not yet on the disk.
- */
-async function tidyDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
-  const names = await fileSystem.list(directory);
-  if (names.includes(PREPARED_NAME)) await fileSystem.remove(preparedPath(directory));
-  await fileSystem.syncDirectory(directory);
 }

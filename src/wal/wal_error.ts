@@ -1,12 +1,18 @@
+import { dirname } from 'node:path';
 import { CodedError, errorText } from '../lib/error.ts';
 
 /**
  * Why a log cannot be opened or read. IDENTITY_MISMATCH: it belongs to another cluster or member.
  * UNSUPPORTED_VERSION: written by other software. CORRUPT: bytes that were durable are damaged or
  * missing; the log is never shortened to hide that. UNUSABLE: the system refuses access to the
- * folder or a file.
+ * folder or a file. NOT_EMPTY: a new log was to be made where there is something already.
  */
-export type WalErrorCode = 'IDENTITY_MISMATCH' | 'UNSUPPORTED_VERSION' | 'CORRUPT' | 'UNUSABLE';
+export type WalErrorCode =
+  | 'IDENTITY_MISMATCH'
+  | 'UNSUPPORTED_VERSION'
+  | 'CORRUPT'
+  | 'UNUSABLE'
+  | 'NOT_EMPTY';
 
 /**
  * The log cannot be opened or read; the fields name the file and, where known, the offset in
@@ -31,7 +37,8 @@ export function corruptError(path: string, offset: number, what: string): WalErr
   return new WalError(
     'CORRUPT',
     `${path} is damaged at byte ${offset}: ${what}. Entries that were acknowledged may be ` +
-      'lost, so the log is neither shortened nor repaired: keep the file for inspection, ' +
+      'lost, so the log is neither shortened nor repaired: see what is left with "blockraft wal ' +
+      `inspect ${dirname(path)}" and all damage with "blockraft wal verify ${dirname(path)}", ` +
       'check the disk, remove this member from the cluster and let it join again under a new ' +
       'member id with an empty data folder',
     { fields: { path, offset } },
@@ -44,5 +51,14 @@ export function unusableError(path: string, cause: unknown): WalError {
     `${path} cannot be used for the log: ${errorText(cause)}; check that it is a folder on a ` +
       'healthy disk with free space and that this user may write to it',
     { fields: { path }, cause },
+  );
+}
+
+export function notEmptyError(path: string): WalError {
+  return new WalError(
+    'NOT_EMPTY',
+    `${path} is to hold a new log but is not empty: remove what is there if it is the remains of ` +
+      'an attempt that did not finish',
+    { fields: { path } },
   );
 }

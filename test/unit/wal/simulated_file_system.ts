@@ -71,7 +71,11 @@ export class SimulatedFileSystem implements FileSystem {
   openReader(path: string): WalReader {
     const content = this.#names.get(path);
     if (content === undefined) throw new SystemError('ENOENT');
-    return { read: (target, position) => readContent(content, target, position), close: () => {} };
+    return {
+      sizeBytes: () => content.bytes.length,
+      read: (target, position) => readContent(content, target, position),
+      close: () => {},
+    };
   }
 
   async rename(from: string, to: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { Logger } from '../../../src/lib/environment.ts';
 import type { Entry } from '../../../src/types/entry.ts';
 import type { FileSystem } from '../../../src/wal/file_system.ts';
@@ -35,10 +36,16 @@ export function entryRange(from: number, to: number, term: number, length = 100)
   return entries;
 }
 
-/** The whole log, read in one piece. */
+/** The whole log, read in one piece; it was never compacted. */
 export function allEntries(wal: Wal): Entry[] {
-  if (wal.lastIndex === 0) return [];
-  return wal.entries(1, wal.lastIndex, Number.MAX_SAFE_INTEGER);
+  expect(wal.firstIndex).toBe(1);
+  return retainedEntries(wal);
+}
+
+/** All that is left of the log, read in one piece. */
+export function retainedEntries(wal: Wal): Entry[] {
+  if (wal.lastIndex < wal.firstIndex) return [];
+  return wal.entries(wal.firstIndex, wal.lastIndex, Number.MAX_SAFE_INTEGER);
 }
 
 /** A seeded generator of numbers in [0, 1): mulberry32. */
