@@ -1,3 +1,4 @@
+import type { MemberId } from '../types/entry.ts';
 import type { PreVote, PreVoteReply, Vote, VoteReply } from './messages.ts';
 import { voteResult } from './quorum.ts';
 import {
@@ -14,7 +15,7 @@ export function startPreVote(state: RaftState): void {
   becomePreCandidate(state);
   const { id: from, term, log } = state;
   const { lastIndex, lastTerm } = log;
-  for (const to of state.peers)
+  for (const to of otherVoters(state))
     state.send({ type: 'preVote', from, to, term, lastIndex, lastTerm });
   takePreVote(state, from, true);
 }
@@ -27,7 +28,7 @@ export function startElection(state: RaftState, transfer: boolean): void {
   becomeCandidate(state);
   const { id: from, term, log } = state;
   const { lastIndex, lastTerm } = log;
-  for (const to of state.peers)
+  for (const to of otherVoters(state))
     state.send({ type: 'vote', from, to, term, lastIndex, lastTerm, transfer });
 }
 
@@ -77,16 +78,23 @@ export function handleVoteReply(state: RaftState, message: VoteReply): void {
   if (state.role === 'candidate') takeVote(state, message.from, message.granted);
 }
 
+/** Whoever decides an election, in both halves of a joint configuration, but this member. */
+function otherVoters({ configuration, id }: RaftState): Set<MemberId> {
+  const voters = new Set([...configuration.voters, ...configuration.outgoing]);
+  voters.delete(id);
+  return voters;
+}
+
 function takePreVote(state: RaftState, voter: number, granted: boolean): void {
   if (!state.votes.has(voter)) state.votes.set(voter, granted);
-  const result = voteResult(state.voters, state.votes);
+  const result = voteResult(state.configuration, state.votes);
   if (result === 'won') startElection(state, false);
   else if (result === 'lost') becomeFollower(state, state.term, undefined);
 }
 
 function takeVote(state: RaftState, voter: number, granted: boolean): void {
   if (!state.votes.has(voter)) state.votes.set(voter, granted);
-  const result = voteResult(state.voters, state.votes);
+  const result = voteResult(state.configuration, state.votes);
   if (result === 'won') becomeLeader(state);
   else if (result === 'lost') becomeFollower(state, state.term, undefined);
 }

@@ -7,6 +7,8 @@ export type RaftErrorCode =
   | 'INCONSISTENT_STORAGE'
   /** An earlier call threw (a log read failed, an invariant broke): the member must stop. */
   | 'STOPPED'
+  /** A snapshot is to be installed in place of the log: this member takes nothing more until it starts again. */
+  | 'INSTALLING'
   /** The leader's log contradicts an entry committed here: one of the two histories is wrong. */
   | 'COMMITTED_ENTRY_CONFLICT'
   /** The leader knows of acknowledgements by this member that its log does not hold any more. */
@@ -18,6 +20,6 @@ export type RaftErrorCode =
 export class RaftError extends CodedError<RaftErrorCode> {}
 
 /** What the codec throws for bytes that no member of ours would write. */
-export function malformedMessage(what: string): RaftError {
-  return new RaftError('MALFORMED_MESSAGE', `message from a member: ${what}`);
+export function malformedMessage(what: string, cause?: unknown): RaftError {
+  return new RaftError('MALFORMED_MESSAGE', `message from a member: ${what}`, { cause });
 }

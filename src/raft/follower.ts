@@ -1,7 +1,7 @@
-import type { Entry } from '../types/entry.ts';
+import type { Entry, MemberId } from '../types/entry.ts';
 import { startElection } from './election.ts';
 import { RaftError } from './error.ts';
-import type { Append, Conflict, Heartbeat, TimeoutNow } from './messages.ts';
+import type { Append, Conflict, Heartbeat, InstallSnapshot, TimeoutNow } from './messages.ts';
 import { becomeFollower } from './roles.ts';
 import type { RaftState } from './state.ts';
 
@@ -15,11 +15,11 @@ export function handleAppend(state: RaftState, message: Append): void {
     return;
   }
   const present = countPresent(state, entries);
-  if (present < entries.length) state.log.append(entries.slice(present));
+  if (present < entries.length) state.append(entries.slice(present));
   const lastNew = prevIndex + entries.length;
   // What lies behind the last entry of this message has not been compared with the leader's log.
   state.commitTo(Math.min(message.commit, lastNew));
-  replyMatch(state, message, Math.max(lastNew, state.commit));
+  replyMatch(state, message.from, Math.max(lastNew, state.commit));
 }
 
 /**
@@ -64,12 +64,20 @@ export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   state.commitTo(message.commit);
   const { id: from, term } = state;
   const { from: to, readRound } = message;
-  state.send({ type: 'heartbeatReply', from, to, term, readRound });
+  state.send({ type: 'heartbeatReply', from, to, term, readRound, eligible: state.eligible });
+}
+
+/** What the leader has compacted this member lacks, unless it is committed here already. */
+export function handleInstallSnapshot(state: RaftState, message: InstallSnapshot): void {
+  if (!hearLeader(state, message.from)) return;
+  const { from, index } = message;
+  if (index <= state.commit) replyMatch(state, from, state.commit);
+  else state.snapshotWanted = { from, index };
 }
 
 /** The leader hands over (section 3.10). A late request is one that its log or term has passed. */
 export function handleTimeoutNow(state: RaftState, message: TimeoutNow): void {
-  if (state.role !== 'follower' || state.leader !== message.from || !state.eligible) return;
+  if (state.role !== 'follower' || state.leader !== message.from || !state.mayCampaign) return;
   if (state.log.lastIndex !== message.lastIndex) return;
   startElection(state, true);
 }
@@ -82,9 +90,9 @@ function hearLeader(state: RaftState, leader: number): boolean {
   return true;
 }
 
-function replyMatch(state: RaftState, message: Append, match: number): void {
+function replyMatch(state: RaftState, to: MemberId, match: number): void {
   const { id: from, term } = state;
-  state.send({ type: 'appendReply', from, to: message.from, term, match, conflict: undefined });
+  state.send({ type: 'appendReply', from, to, term, match, conflict: undefined });
 }
 
 /** The hint skips every entry that cannot be the leader's: those of higher terms than prevTerm. */

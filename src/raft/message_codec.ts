@@ -1,3 +1,4 @@
+import { decodeConfiguration } from '../types/configuration.ts';
 import type { Entry, EntryType } from '../types/entry.ts';
 import { malformedMessage } from './error.ts';
 import type { Append, AppendReply, Message } from './messages.ts';
@@ -19,8 +20,9 @@ const MESSAGE_TYPES: readonly Message['type'][] = [
   'readIndex',
   'readIndexReply',
   'timeoutNow',
+  'installSnapshot',
 ];
-const ENTRY_TYPES: readonly EntryType[] = ['noop', 'command'];
+const ENTRY_TYPES: readonly EntryType[] = ['noop', 'command', 'configuration'];
 
 /** Larger messages are refused; what the leader sends stays far below by its own limits. */
 const MESSAGE_BYTES_MAX = 4 * ENTRY_DATA_BYTES_MAX;
@@ -88,6 +90,7 @@ function writeFields(writer: VarintWriter, message: Message): void {
       return;
     case 'heartbeatReply':
       writer.number(message.readRound);
+      writer.flag(message.eligible);
       return;
     case 'readIndex':
     case 'readIndexReply':
@@ -97,6 +100,9 @@ function writeFields(writer: VarintWriter, message: Message): void {
       return;
     case 'timeoutNow':
       writer.number(message.lastIndex);
+      return;
+    case 'installSnapshot':
+      writer.number(message.index);
   }
 }
 
@@ -121,7 +127,7 @@ function readFields(reader: VarintReader, type: Message['type'], header: HeaderF
     case 'heartbeat':
       return { type, ...header, commit: reader.number(), readRound: reader.number() };
     case 'heartbeatReply':
-      return { type, ...header, readRound: reader.number() };
+      return { type, ...header, readRound: reader.number(), eligible: reader.flag() };
     case 'readIndex':
       return { type, ...header, session: reader.number(), batch: reader.number() };
     case 'readIndexReply': {
@@ -130,6 +136,8 @@ function readFields(reader: VarintReader, type: Message['type'], header: HeaderF
     }
     case 'timeoutNow':
       return { type, ...header, lastIndex: reader.number() };
+    case 'installSnapshot':
+      return { type, ...header, index: reader.number() };
   }
 }
 
@@ -166,10 +174,20 @@ function readAppend(reader: VarintReader, header: HeaderFields): Append {
     if (type === undefined) throw malformedMessage('the type of an entry is unknown');
     const data = reader.bytes(ENTRY_DATA_BYTES_MAX);
     if (type === 'noop' && data.length > 0) throw malformedMessage('a no-op has no data');
+    if (type === 'configuration') checkConfiguration(data);
     entries.push({ index: prevIndex + position, term, type, data });
   }
   if (prevTerm > header.term) throw malformedMessage("prevTerm is above the leader's term");
   return { type: 'append', ...header, prevIndex, prevTerm, commit, entries };
+}
+
+/** What the core takes from the log it can rely on. */
+function checkConfiguration(data: Uint8Array): void {
+  try {
+    decodeConfiguration(data);
+  } catch (cause) {
+    throw malformedMessage('an entry holds no configuration', cause);
+  }
 }
 
 function writeAppendReply(writer: VarintWriter, message: AppendReply): void {

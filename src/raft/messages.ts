@@ -15,7 +15,8 @@ export type Message =
   | HeartbeatReply
   | ReadIndex
   | ReadIndexReply
-  | TimeoutNow;
+  | TimeoutNow
+  | InstallSnapshot;
 
 interface Header {
   readonly from: MemberId;
@@ -88,6 +89,8 @@ export interface Heartbeat extends Header {
 export interface HeartbeatReply extends Header {
   readonly type: 'heartbeatReply';
   readonly readRound: number;
+  /** Whether the sender would take over when asked. */
+  readonly eligible: boolean;
 }
 
 /** A follower asks for a read index on behalf of its clients (section 6.4). */
@@ -111,4 +114,14 @@ export interface TimeoutNow extends Header {
   readonly type: 'timeoutNow';
   /** Last index of the leader, which takes no proposals meanwhile: a longer log proves a late message. */
   readonly lastIndex: number;
+}
+
+/**
+ * Entries that the receiver lacks have been compacted away: it needs the state of a snapshot (chapter 5),
+ * which travels on its own. Answered like an Append by a receiver that needs none.
+ */
+export interface InstallSnapshot extends Header {
+  readonly type: 'installSnapshot';
+  /** The snapshot must reach at least this far; committed. */
+  readonly index: number;
 }

@@ -1,5 +1,7 @@
+import { configurationProblem } from '../types/configuration.ts';
 import type { Entry, HardState, MemberId } from '../types/entry.ts';
 import { RaftError } from './error.ts';
+import type { IndexedConfiguration } from './ready.ts';
 
 /**
  * What the core needs of the durable log. Reads are synchronous and see at least every write that
@@ -7,7 +9,10 @@ import { RaftError } from './error.ts';
  * sends or answers anything that rests on a failed read.
  */
 export interface LogReader {
-  /** Index of the first entry still held; 1 for an uncompacted log, also when it is empty. */
+  /**
+   * Index of the first entry still held; 1 for an uncompacted log, also when it is empty. It may rise
+   * between any two calls, over entries that are committed and applied.
+   */
   readonly firstIndex: number;
   /** Index of the last entry; firstIndex - 1 when the log is empty. */
   readonly lastIndex: number;
@@ -17,11 +22,26 @@ export interface LogReader {
   entries(from: number, toInclusive: number, bytesMax: number): Entry[];
 }
 
+/**
+ * Lease reads (dissertation 6.4.1). They rest on an assumption about clocks: no member's electionTicks
+ * pass before `durationMs` have passed on the clock of the leader. A tick may come right after a
+ * heartbeat was sent, so with clocks that differ in speed by at most d it takes
+ * durationMs <= (electionTicks - 1) * tickMs / (1 + d). All members of a cluster have them on, or none.
+ */
+export interface LeaseReads {
+  readonly durationMs: number;
+}
+
 /** PreVote and CheckQuorum are always on (dissertation sections 9.6 and 6.2). */
 export interface RaftOptions {
   readonly id: MemberId;
-  /** All voting members, this one included. */
-  readonly voters: readonly MemberId[];
+  /**
+   * The last configuration at or below `applied`, and its index: 0 for the one that the cluster started with.
+   * Those behind it are read from the log. A member that joins starts with EMPTY_CONFIGURATION.
+   */
+  readonly configuration: IndexedConfiguration;
+  /** Reads that need no round of messages; undefined when every read asks a majority. */
+  readonly leaseReads?: LeaseReads | undefined;
   /** Silence that starts an election, drawn anew from [electionTicks, 2 * electionTicks). */
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
@@ -37,6 +57,9 @@ export interface RaftOptions {
   readonly applied: number;
 }
 
+/** With all defaults filled in. */
+export type CheckedOptions = Required<RaftOptions>;
+
 const DEFAULT_LIMITS = {
   maxAppendBytes: 256 * 1024,
   maxInflightAppends: 64,
@@ -50,18 +73,21 @@ export const ENTRY_DATA_BYTES_MAX = 16 * 1024 * 1024;
 export const ENTRY_OVERHEAD_BYTES = 16;
 
 /** Fills in the defaults and throws INVALID_OPTIONS when a relation does not hold. */
-export function checkedOptions(options: RaftOptions): Required<RaftOptions> {
-  const checked = { ...DEFAULT_LIMITS, ...options };
+export function checkedOptions(options: RaftOptions): CheckedOptions {
+  const checked = { ...DEFAULT_LIMITS, leaseReads: undefined, ...options };
   const problem = problemOf(checked);
   if (problem !== undefined) throw new RaftError('INVALID_OPTIONS', `Raft options: ${problem}`);
   return checked;
 }
 
-function problemOf(options: Required<RaftOptions>): string | undefined {
-  const { voters, heartbeatTicks, electionTicks, applied, hardState } = options;
-  if (!voters.includes(options.id)) return `voters do not include this member, ${options.id}`;
-  if (new Set(voters).size !== voters.length) return 'voters repeat an id';
-  if (!voters.every(isPositive)) return 'ids of voters must be positive safe integers';
+function problemOf(options: CheckedOptions): string | undefined {
+  const { configuration, leaseReads, heartbeatTicks, electionTicks, applied, hardState } = options;
+  if (!isPositive(options.id)) return 'the id must be a positive safe integer';
+  const wrong = configurationProblem(configuration.configuration);
+  if (wrong !== undefined) return wrong;
+  if (configuration.index > applied) return 'the configuration is not applied yet';
+  if (leaseReads !== undefined && !isPositive(leaseReads.durationMs))
+    return 'leaseReads.durationMs must be at least 1';
   if (!isPositive(heartbeatTicks)) return 'heartbeatTicks must be at least 1';
   if (!isPositive(electionTicks) || electionTicks <= heartbeatTicks)
     return 'electionTicks must be greater than heartbeatTicks';

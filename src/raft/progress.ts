@@ -10,11 +10,13 @@ export class Progress {
   match = 0;
   /** Index of the next entry to send. */
   next: number;
-  state: 'probe' | 'replicate' = 'probe';
+  state: 'probe' | 'replicate' | 'snapshot' = 'probe';
   /** A probe is out and nothing came back yet. */
   probeSent = false;
   /** Heard since the last quorum check. */
   active = true;
+  /** It said that it would take over when asked. */
+  eligible = true;
   /** Highest commit index told to the follower. */
   sentCommit = 0;
   /** Highest read round that the follower confirmed in this term. */

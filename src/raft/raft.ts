@@ -1,25 +1,33 @@
 import { assert } from '../lib/assert.ts';
 import type { Random } from '../lib/environment.ts';
 import type { HardState, MemberId } from '../types/entry.ts';
+import { proposeConfiguration } from './configuration_change.ts';
 import { countOwnVote, startPreVote } from './election.ts';
 import { RaftError } from './error.ts';
 import type { Message } from './messages.ts';
 import type { LogReader, RaftOptions } from './options.ts';
+import type { Progress } from './progress.ts';
 import { proposeCommands } from './propose.ts';
-import { quorumSize } from './quorum.ts';
+import { hasQuorum } from './quorum.ts';
 import { flushReads, requestRead } from './reads.ts';
 import type {
+  ConfigurationChange,
+  ConfigurationRefusal,
+  IndexedConfiguration,
   IndexRange,
   Leadership,
+  PeerStatus,
   PersistToken,
   ProposalAccepted,
   ProposalRefusal,
   RaftStatus,
   Ready,
+  SnapshotPosition,
   TransferRefusal,
 } from './ready.ts';
 import { advanceCommit, broadcastHeartbeat, flushAppends, tickHeartbeat } from './replication.ts';
 import { becomeFollower } from './roles.ts';
+import { compareSnapshot, takeSnapshotWanted } from './snapshots.ts';
 import { RaftState } from './state.ts';
 import { stepMessage } from './step.ts';
 import { bestSuccessor, startTransfer, tickTransfer } from './transfer.ts';
@@ -34,6 +42,8 @@ export class Raft {
   #handedHardState: HardState;
   #handedCommit: number;
   #handedLeadership: Leadership;
+  #handedConfiguration: IndexedConfiguration | undefined;
+  #installing = false;
   #failure: unknown;
   #failed = false;
 
@@ -104,7 +114,8 @@ export class Raft {
       const { leader } = state;
       if (!state.isLeader) return { refused: 'not-leader', leader };
       if (target === state.id) return undefined;
-      if (!state.progress.has(target)) return { refused: 'unknown-member', leader };
+      if (!state.configuration.voters.includes(target))
+        return { refused: 'unknown-member', leader };
       if (state.transfer !== undefined) return { refused: 'transferring', leader };
       startTransfer(state, target, 'resume');
       return undefined;
@@ -124,6 +135,33 @@ export class Raft {
     });
   }
 
+  /**
+   * The monotonic clock; never falls. Only lease reads look at it: a read is answered on a lease only when the
+   * time was set after the read was asked for.
+   */
+  setTime(monotonicMs: number): void {
+    this.#run((state) => {
+      state.nowMs = Math.max(state.nowMs, monotonicMs);
+    });
+  }
+
+  /** Begins one step of membership; its entry is at the index that is returned. */
+  changeConfiguration(change: ConfigurationChange): ProposalAccepted | ConfigurationRefusal {
+    return this.#run((state) => proposeConfiguration(state, change));
+  }
+
+  /**
+   * The driver holds a complete, verified snapshot whose last entry is (index, term). On `install` it stops,
+   * puts the snapshot in place of state and log, and starts a new core on them: this one takes nothing
+   * more (INSTALLING). The new log's durable term is at least that of the snapshot. On `notNeeded` the log holds
+   * what the snapshot covers. Throws COMMITTED_ENTRY_CONFLICT when the snapshot contradicts a committed entry.
+   */
+  acceptSnapshot(position: SnapshotPosition): 'install' | 'notNeeded' {
+    const answer = this.#run((state) => compareSnapshot(state, position));
+    if (answer === 'install') this.#installing = true;
+    return answer;
+  }
+
   /** What must happen outside because of the inputs so far; undefined when there is nothing. */
   takeReady(): Ready | undefined {
     return this.#run((state) => {
@@ -135,7 +173,10 @@ export class Raft {
       const { messages, messagesAfterPersist } = state;
       const readStates = state.reads.states;
       const outputs = messages.length + messagesAfterPersist.length + readStates.length;
-      if (outputs === 0 && !write && !committed && !leadership) return undefined;
+      const configuration = this.#newConfiguration();
+      const snapshotWanted = takeSnapshotWanted(state);
+      const changed = write ?? committed ?? leadership ?? configuration ?? snapshotWanted;
+      if (outputs === 0 && changed === undefined) return undefined;
       state.messages = [];
       state.messagesAfterPersist = [];
       state.reads.states = [];
@@ -148,25 +189,27 @@ export class Raft {
         committed,
         readStates,
         leadership,
+        snapshotWanted,
+        configuration,
       };
     });
   }
 
   status(): RaftStatus {
     const { state } = this;
-    const peers = [...state.progress].map(([id, progress]) => {
-      const { match, next, active } = progress;
-      return { id, match, next, state: progress.state, active };
-    });
+    const { inForce } = state.configurations;
     return {
       id: state.id,
       ...leadershipOf(state),
+      vote: state.vote,
       commit: state.commit,
       lastIndex: state.log.lastIndex,
       stableIndex: state.log.stableIndex,
       transferTarget: state.transfer?.target,
       eligible: state.eligible,
-      peers,
+      firstIndex: state.log.firstIndex,
+      configuration: { ...inForce, committed: inForce.index <= state.commit },
+      peers: [...state.progress].map((follower) => peerStatus(state, follower)),
     };
   }
 
@@ -194,12 +237,21 @@ export class Raft {
     return now;
   }
 
+  #newConfiguration(): IndexedConfiguration | undefined {
+    const { inForce } = this.state.configurations;
+    if (this.#handedConfiguration === inForce) return undefined;
+    this.#handedConfiguration = inForce;
+    return inForce;
+  }
+
   /** A failure in the middle of a change leaves a state that nothing may rest on. */
   #run<Result>(change: (state: RaftState) => Result): Result {
     if (this.#failed)
       throw new RaftError('STOPPED', 'this member failed before and must stop', {
         cause: this.#failure,
       });
+    if (this.#installing)
+      throw new RaftError('INSTALLING', 'a snapshot replaces what this member holds');
     try {
       return change(this.state);
     } catch (thrown) {
@@ -226,17 +278,18 @@ function tickFollower(state: RaftState): void {
   const { electionTicks } = state.options;
   state.reads.tickBatches(electionTicks);
   const timedOut = state.electionElapsedTicks >= state.electionTimeoutTicks;
-  if (timedOut && state.eligible) startPreVote(state);
+  if (timedOut && state.mayCampaign) startPreVote(state);
 }
 
 /** CheckQuorum (6.2): a leader that a majority does not answer may have been replaced already. */
 function hasHeardQuorum(state: RaftState): boolean {
-  let heard = 1;
-  for (const progress of state.progress.values()) {
-    if (progress.active) heard += 1;
-    progress.active = false;
-  }
-  return heard >= quorumSize(state.voters.length);
+  const { id, progress } = state;
+  const heard = hasQuorum(
+    state.configuration,
+    (voter) => voter === id || progress.get(voter)?.active === true,
+  );
+  for (const follower of progress.values()) follower.active = false;
+  return heard;
 }
 
 function giveUpLeadership(state: RaftState): void {
@@ -244,6 +297,17 @@ function giveUpLeadership(state: RaftState): void {
   const successor = state.isLeader ? bestSuccessor(state) : undefined;
   if (successor === undefined) becomeFollower(state, state.term, undefined);
   else startTransfer(state, successor, 'stepDown');
+}
+
+function peerStatus(
+  { configuration }: RaftState,
+  [id, progress]: readonly [MemberId, Progress],
+): PeerStatus {
+  const { match, next, state, active, eligible } = progress;
+  const isLearner = configuration.learners.some((learner) => learner.id === id);
+  const stays = configuration.voters.includes(id);
+  const role = isLearner ? 'learner' : stays ? 'voter' : 'leaving';
+  return { id, match, next, state, role, active, eligible };
 }
 
 function leadershipOf(state: RaftState): Leadership {

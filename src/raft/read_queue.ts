@@ -44,6 +44,11 @@ export class ReadQueue {
   #batch = 0;
   readonly #batches = new Map<number, Batch>();
 
+  /** Rounds are under way. */
+  get hasRounds(): boolean {
+    return this.#rounds.length > 0;
+  }
+
   constructor(random: Random) {
     this.session = Math.floor(random() * SESSION_MAX);
   }

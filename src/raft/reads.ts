@@ -1,5 +1,5 @@
 import type { ReadIndex, ReadIndexReply } from './messages.ts';
-import { quorumValue } from './quorum.ts';
+import { jointQuorumValue } from './quorum.ts';
 import type { RemoteRead } from './read_queue.ts';
 import type { RaftState } from './state.ts';
 
@@ -33,7 +33,7 @@ export function flushReads(state: RaftState): boolean {
   if (!state.hasCommittedInTerm) return false;
   if (reads.startRound(state.commit) === undefined) return false;
   confirmReads(state);
-  return state.peers.length > 0;
+  return reads.hasRounds;
 }
 
 function forwardReads(state: RaftState, to: number): void {
@@ -45,10 +45,11 @@ function forwardReads(state: RaftState, to: number): void {
 
 /** Answers every round that a majority confirmed, this member included. */
 export function confirmReads(state: RaftState): void {
-  const rounds = [state.reads.round];
-  for (const progress of state.progress.values()) rounds.push(progress.readRound);
-  for (const { read, index } of state.reads.confirmRounds(quorumValue(rounds)))
-    replyRead(state, read, index);
+  const { id, reads } = state;
+  const round = jointQuorumValue(state.configuration, (voter) =>
+    voter === id ? reads.round : (state.progress.get(voter)?.readRound ?? 0),
+  );
+  for (const { read, index } of reads.confirmRounds(round)) replyRead(state, read, index);
 }
 
 export function handleReadIndex(state: RaftState, message: ReadIndex): void {

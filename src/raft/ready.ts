@@ -1,3 +1,4 @@
+import type { Configuration, MemberRecord } from '../types/configuration.ts';
 import type { Entry, HardState, MemberId } from '../types/entry.ts';
 import type { Message } from './messages.ts';
 
@@ -42,6 +43,30 @@ export interface Ready {
   readonly readStates: readonly ReadState[];
   /** Present when any of the three changed since the last Ready. */
   readonly leadership: Leadership | undefined;
+  /**
+   * The leader has compacted what this member lacks: fetch a snapshot that reaches at least `index`, and offer
+   * it with `acceptSnapshot`. Repeated while it is needed; a later one replaces an earlier one.
+   */
+  readonly snapshotWanted: SnapshotWanted | undefined;
+  /** Present in the first Ready, and when the configuration in force has changed since the last. */
+  readonly configuration: IndexedConfiguration | undefined;
+}
+
+export interface SnapshotWanted {
+  readonly from: MemberId;
+  readonly index: number;
+}
+
+/** A configuration and the index of its entry; 0 for the one that the cluster started with. */
+export interface IndexedConfiguration {
+  readonly index: number;
+  readonly configuration: Configuration;
+}
+
+/** The last entry that a snapshot covers. */
+export interface SnapshotPosition {
+  readonly index: number;
+  readonly term: number;
 }
 
 /**
@@ -93,18 +118,61 @@ export interface ProposalAccepted {
 }
 
 export interface TransferRefusal {
+  /** Only a member that votes and stays can take over; others are unknown. */
   readonly refused: 'not-leader' | 'unknown-member' | 'transferring';
+  readonly leader: MemberId | undefined;
+}
+
+/** One step of who the cluster consists of (dissertation, chapter 4). */
+export type ConfigurationChange =
+  /** Stores the log from now on without a vote; one that replaces a voter takes its place when promoted. */
+  | {
+      readonly kind: 'addLearner';
+      readonly member: MemberRecord;
+      readonly promotion: 'automatic' | 'manual';
+      readonly replaces: MemberId | undefined;
+    }
+  /** Makes a learner that has caught up a voter. */
+  | { readonly kind: 'promote'; readonly id: MemberId }
+  | { readonly kind: 'remove'; readonly id: MemberId }
+  /** Another address or priority. */
+  | { readonly kind: 'update'; readonly member: MemberRecord };
+
+/** Why a change was not begun; nothing was appended. The first four may be tried again. */
+export interface ConfigurationRefusal {
+  readonly refused:
+    | 'not-leader'
+    | 'transferring'
+    /** An earlier change is not committed, or the configuration is still joint. */
+    | 'change-pending'
+    /** The leader is new and has to commit an entry of its own first. */
+    | 'not-committed-in-term'
+    /** The learner's log is too far behind, or it is not heard. */
+    | 'not-caught-up'
+    | 'unknown-member'
+    | 'already-a-voter'
+    | 'id-used-before'
+    | 'last-voter'
+    | 'too-many-members'
+    /** The description of the member cannot be stored. */
+    | 'invalid-member';
   readonly leader: MemberId | undefined;
 }
 
 export interface RaftStatus extends Leadership {
   readonly id: MemberId;
+  /** Whom this member voted for in its term. */
+  readonly vote: MemberId | undefined;
   readonly commit: number;
   readonly lastIndex: number;
   /** Everything up to here is durable on this member. */
   readonly stableIndex: number;
   readonly transferTarget: MemberId | undefined;
   readonly eligible: boolean;
+  /** First index still in the log. */
+  readonly firstIndex: number;
+  /** The configuration in force: the last one in the log, committed or not. */
+  readonly configuration: IndexedConfiguration & { readonly committed: boolean };
   /** Empty unless this member leads. */
   readonly peers: readonly PeerStatus[];
 }
@@ -113,7 +181,12 @@ export interface PeerStatus {
   readonly id: MemberId;
   readonly match: number;
   readonly next: number;
-  readonly state: 'probe' | 'replicate';
+  /** `snapshot`: it needs one, and is sent no entries until it has it. */
+  readonly state: 'probe' | 'replicate' | 'snapshot';
+  /** `leaving`: it votes no more once the present change is through, or is only told that it is out. */
+  readonly role: 'voter' | 'learner' | 'leaving';
   /** Heard since the last quorum check. */
   readonly active: boolean;
+  /** It would take over when asked. */
+  readonly eligible: boolean;
 }

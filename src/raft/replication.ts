@@ -2,7 +2,7 @@ import type { Entry, MemberId } from '../types/entry.ts';
 import { entryBytes } from './log.ts';
 import type { AppendReply, HeartbeatReply } from './messages.ts';
 import type { Progress } from './progress.ts';
-import { quorumValue } from './quorum.ts';
+import { jointQuorumValue } from './quorum.ts';
 import { confirmReads } from './reads.ts';
 import type { RaftState } from './state.ts';
 import { transferIfCaughtUp } from './transfer.ts';
@@ -91,6 +91,7 @@ export function handleHeartbeatReply(state: RaftState, message: HeartbeatReply):
   const progress = state.progress.get(message.from);
   if (progress === undefined) return;
   progress.active = true;
+  progress.eligible = message.eligible;
   if (progress.state === 'probe') {
     progress.probeSent = false;
   } else if (progress.quiet && progress.match < state.log.lastIndex) {
@@ -109,8 +110,9 @@ export function handleHeartbeatReply(state: RaftState, message: HeartbeatReply):
  * section 3.6.2). The leader counts its own log only as far as storage reported it durable.
  */
 export function advanceCommit(state: RaftState): void {
-  const matches = [state.log.stableIndex];
-  for (const progress of state.progress.values()) matches.push(progress.match);
-  const index = quorumValue(matches);
+  const { id, log, progress } = state;
+  const index = jointQuorumValue(state.configuration, (voter) =>
+    voter === id ? log.stableIndex : (progress.get(voter)?.match ?? 0),
+  );
   if (index > state.commit && state.log.term(index) === state.term) state.commitTo(index);
 }

@@ -44,8 +44,14 @@ export function becomeLeader(state: RaftState): void {
   followLeader(state, state.id);
   restartElectionTimer(state);
   state.heartbeatElapsedTicks = 0;
-  for (const peer of state.peers) state.progress.set(peer, state.newProgress());
+  followMembers(state);
   appendEntries(state, [NO_DATA], 'noop');
+}
+
+/** Follows everybody in force; to a new one the log is sent from where it turns out to end. */
+function followMembers(state: RaftState): void {
+  for (const { id } of state.configuration.members)
+    if (id !== state.id && !state.progress.has(id)) state.progress.set(id, state.newProgress());
 }
 
 /** Appends to the leader's own log; followers get the entries with the next Ready. */
@@ -58,7 +64,7 @@ export function appendEntries(
   const { term } = state;
   const first = state.log.lastIndex + 1;
   const entries = datas.map((data, offset) => ({ index: first + offset, term, type, data }));
-  state.log.append(entries);
+  state.append(entries);
   state.uncommitted.add(entries);
 }
 

@@ -1,13 +1,20 @@
 import { assert } from '../lib/assert.ts';
 import type { Random } from '../lib/environment.ts';
+import { type Configuration, isVoter } from '../types/configuration.ts';
 import type { Entry, HardState, MemberId } from '../types/entry.ts';
+import { ConfigurationLog } from './configuration_log.ts';
 import { RaftError } from './error.ts';
 import { entryBytes, RaftLog } from './log.ts';
 import type { Message } from './messages.ts';
-import { checkedOptions, type LogReader, type RaftOptions } from './options.ts';
+import {
+  type CheckedOptions,
+  checkedOptions,
+  type LogReader,
+  type RaftOptions,
+} from './options.ts';
 import { InflightWindow, Progress } from './progress.ts';
 import { ReadQueue } from './read_queue.ts';
-import type { Role } from './ready.ts';
+import type { Role, SnapshotWanted } from './ready.ts';
 
 /** The leader hands over to another member (dissertation 3.10). */
 export interface Transfer {
@@ -19,13 +26,11 @@ export interface Transfer {
 
 /** Everything that one member knows; the handlers beside it are the only ones to change it. */
 export class RaftState {
-  readonly options: Required<RaftOptions>;
+  readonly options: CheckedOptions;
   readonly id: MemberId;
-  readonly voters: readonly MemberId[];
-  /** The voters but this member. */
-  readonly peers: readonly MemberId[];
   readonly random: Random;
   readonly log: RaftLog;
+  readonly configurations: ConfigurationLog;
 
   role: Role = 'follower';
   term: number;
@@ -36,6 +41,8 @@ export class RaftState {
   /** A member that is not eligible never campaigns; it still votes and stores entries. */
   eligible = true;
 
+  /** The latest monotonic time that the driver told. */
+  nowMs = 0;
   /** Since the leader was heard or a vote was given; for a leader, since its last quorum check. */
   electionElapsedTicks = 0;
   electionTimeoutTicks = 0;
@@ -48,6 +55,8 @@ export class RaftState {
   readonly uncommitted = new UncommittedBytes();
   transfer: Transfer | undefined = undefined;
   readonly reads: ReadQueue;
+  /** What a leader asked this member to fetch, until the driver takes note. */
+  snapshotWanted: SnapshotWanted | undefined = undefined;
 
   messages: Message[] = [];
   messagesAfterPersist: Message[] = [];
@@ -55,8 +64,6 @@ export class RaftState {
   constructor(options: RaftOptions, dependencies: { log: LogReader; random: Random }) {
     this.options = checkedOptions(options);
     this.id = options.id;
-    this.voters = [...options.voters];
-    this.peers = options.voters.filter((voter) => voter !== options.id);
     this.random = dependencies.random;
     this.term = options.hardState.term;
     this.vote = options.hardState.vote;
@@ -64,11 +71,27 @@ export class RaftState {
     this.log = new RaftLog(dependencies.log, options.hardState);
     this.reads = new ReadQueue(dependencies.random);
     checkRestart(this);
+    this.configurations = new ConfigurationLog(options.configuration);
+    this.configurations.load(dependencies.log, this.commit + 1);
     this.drawElectionTimeout();
+  }
+
+  /**
+   * Whoever votes by any configuration that may come to count: one that removed this member may exist
+   * here alone, and then only this member can get it committed (section 4.2.2). Learners never are.
+   */
+  get mayCampaign(): boolean {
+    if (!this.eligible) return false;
+    return this.configurations.held.some(({ configuration }) => isVoter(configuration, this.id));
   }
 
   get isLeader(): boolean {
     return this.role === 'leader';
+  }
+
+  /** The last one in the log, committed or not (chapter 4). */
+  get configuration(): Configuration {
+    return this.configurations.inForce.configuration;
   }
 
   get hardState(): HardState {
@@ -99,7 +122,14 @@ export class RaftState {
     if (index <= this.commit) return;
     assert(index <= this.log.lastIndex, 'only entries of the log commit');
     this.commit = index;
+    this.configurations.committedTo(index);
     this.uncommitted.committedTo(index);
+  }
+
+  /** Puts entries at their index, dropping whatever stood from there on: configurations too. */
+  append(entries: readonly Entry[]): void {
+    this.log.append(entries);
+    this.configurations.append(entries);
   }
 
   /** The leader's entries of its own term start here; reads wait until one of them is committed. */

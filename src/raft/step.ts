@@ -1,5 +1,10 @@
 import { handlePreVote, handlePreVoteReply, handleVote, handleVoteReply } from './election.ts';
-import { handleAppend, handleHeartbeat, handleTimeoutNow } from './follower.ts';
+import {
+  handleAppend,
+  handleHeartbeat,
+  handleInstallSnapshot,
+  handleTimeoutNow,
+} from './follower.ts';
 import type { Message } from './messages.ts';
 import { handleReadIndex, handleReadIndexReply, replyRead } from './reads.ts';
 import { handleAppendReply, handleHeartbeatReply } from './replication.ts';
@@ -8,7 +13,7 @@ import type { RaftState } from './state.ts';
 
 /** Takes one message of a peer: first the rules about terms (figure 3.1, "all servers"), then its handler. */
 export function stepMessage(state: RaftState, message: Message): void {
-  if (message.to !== state.id || !state.peers.includes(message.from)) return;
+  if (message.to !== state.id || message.from === state.id) return;
   if (isHeldUpByLease(state, message)) return;
   if (message.term > state.term) {
     // A PreVote asks about a term that may never be: it changes nothing here.
@@ -57,7 +62,15 @@ function answerStale(state: RaftState, message: Message): void {
       return;
     case 'append':
     case 'heartbeat':
-      state.send({ type: 'heartbeatReply', from, to, term, readRound: 0 });
+    case 'installSnapshot':
+      state.send({
+        type: 'heartbeatReply',
+        from,
+        to,
+        term,
+        readRound: 0,
+        eligible: state.eligible,
+      });
       return;
     case 'readIndex':
       replyRead(state, message, undefined);
@@ -85,4 +98,5 @@ const HANDLERS: Handlers = {
   readIndex: handleReadIndex,
   readIndexReply: handleReadIndexReply,
   timeoutNow: handleTimeoutNow,
+  installSnapshot: handleInstallSnapshot,
 };

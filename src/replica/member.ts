@@ -174,7 +174,7 @@ export class Member {
     const raft = new Raft(
       {
         id: memberId,
-        voters: config.members.map(({ id }) => id),
+        configuration: ledger.head.configuration,
         electionTicks: Math.round(electionTimeoutMs / tickMs),
         heartbeatTicks: Math.round(heartbeatMs / tickMs),
         maxAppendBytes: config.raft.appendBytesMax,

@@ -1,7 +1,12 @@
 import type { Message } from '../../../src/raft/messages.ts';
 import type { LogReader, RaftOptions } from '../../../src/raft/options.ts';
 import { Raft } from '../../../src/raft/raft.ts';
-import type { ReadState, Ready } from '../../../src/raft/ready.ts';
+import type { IndexedConfiguration, ReadState, Ready } from '../../../src/raft/ready.ts';
+import {
+  initialConfiguration,
+  type MemberRecord,
+  PRIORITY_DEFAULT,
+} from '../../../src/types/configuration.ts';
 import type { Entry, HardState, MemberId } from '../../../src/types/entry.ts';
 import { seededRandom } from '../../sim/random.ts';
 
@@ -48,7 +53,21 @@ export function entriesOf(terms: readonly number[], firstIndex = 1): Entry[] {
   }));
 }
 
-export type MemberOptions = Partial<RaftOptions> & { readonly terms?: readonly number[] };
+export type MemberOptions = Partial<RaftOptions> & {
+  readonly terms?: readonly number[];
+  /** The founders; the members of a TestCluster unless given. */
+  readonly voters?: readonly MemberId[];
+};
+
+/** Founders of a cluster with these ids. */
+export function founded(ids: readonly MemberId[]): IndexedConfiguration {
+  return { index: 0, configuration: initialConfiguration(ids.map((id) => record(id))) };
+}
+
+export function record(id: MemberId, priority = PRIORITY_DEFAULT): MemberRecord {
+  const address = { host: `m${id}`, peerPort: 1, apiPort: 2, adminPort: 3 };
+  return { id, address, priority };
+}
 
 /** One member with its log, and what came out of it. */
 export class TestMember {
@@ -117,11 +136,11 @@ export class TestMember {
 
   #start(): Raft {
     this.#starts += 1;
-    const { terms: _terms, ...options } = this.#options;
+    const { terms: _terms, voters = [1, 2, 3], ...options } = this.#options;
     return new Raft(
       {
         id: this.id,
-        voters: [1, 2, 3],
+        configuration: founded(voters),
         electionTicks: 10,
         heartbeatTicks: 2,
         applied: 0,

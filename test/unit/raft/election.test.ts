@@ -175,10 +175,18 @@ it('scenario 13: a member that is not eligible never campaigns, but votes', () =
   expect(fenced.status.role).toBe('follower');
 });
 
-it('scenario 13: a stranger gets neither vote nor term', () => {
+it('scenario 12: a candidate that is unknown here gets the vote by its log alone', () => {
+  const member = new TestMember(1, { terms: [1, 1] });
+  member.raft.step(voteRequest(9, 1, { term: 50, lastTerm: 1, lastIndex: 1 }));
+  expect(replies(member.drain())).toEqual([['voteReply', 9, false]]);
+  member.raft.step(voteRequest(9, 1, { term: 51, lastTerm: 1, lastIndex: 2 }));
+  expect(replies(member.drain())).toEqual([['voteReply', 9, true]]);
+});
+
+it('what is meant for another member changes nothing', () => {
   const member = new TestMember(1);
-  member.raft.step(voteRequest(9, 1, { term: 50 }));
   member.raft.step(voteRequest(2, 3, { term: 50 }));
+  member.raft.step(voteRequest(1, 1, { term: 50 }));
   expect(member.drain()).toEqual([]);
   expect(member.status.term).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Raft } from '../../../src/raft/raft.ts';
 import { accepted, append, appendsTo, loneLeader, matches } from './append_fixture.ts';
-import { command, entriesOf, MemoryLog, TestCluster, TestMember } from './cluster.ts';
+import { command, entriesOf, founded, MemoryLog, TestCluster, TestMember } from './cluster.ts';
 
 function termsOf(member: TestMember): number[] {
   return member.log.stored.map((entry) => entry.term);
@@ -134,7 +134,7 @@ it('scenario 18: entries compacted away are neither compared nor written again',
   const raft = new Raft(
     {
       id: 1,
-      voters: [1, 2, 3],
+      configuration: founded([1, 2, 3]),
       electionTicks: 10,
       heartbeatTicks: 2,
       applied: 2,
@@ -257,7 +257,14 @@ it('scenario 25: a full window stops the sender, lost messages do not stop it fo
   leader.raft.tick();
   leader.raft.tick();
   leader.drain();
-  leader.raft.step({ type: 'heartbeatReply', from: 2, to: 1, term: 1, readRound: 0 });
+  leader.raft.step({
+    type: 'heartbeatReply',
+    from: 2,
+    to: 1,
+    term: 1,
+    readRound: 0,
+    eligible: true,
+  });
   const [probe] = appendsTo(2, leader.drain());
   expect(probe).toMatchObject({ prevIndex: 4, entries: [] });
   const conflict = { prevIndex: 4, hintIndex: 1, hintTerm: 1 };
