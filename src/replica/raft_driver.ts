@@ -4,6 +4,9 @@ import type { Message } from '../raft/messages.ts';
 import type { LogReader } from '../raft/options.ts';
 import type { Raft } from '../raft/raft.ts';
 import type {
+  ConfigurationChange,
+  ConfigurationRefusal,
+  IndexedConfiguration,
   IndexRange,
   Leadership,
   ProposalAccepted,
@@ -11,10 +14,13 @@ import type {
   RaftStatus,
   ReadState,
   Ready,
+  SnapshotPosition,
+  SnapshotWanted,
   TransferRefusal,
 } from '../raft/ready.ts';
 import type { Entry, HardState, MemberId } from '../types/entry.ts';
 import { NodeError } from '../types/node_error.ts';
+import { type TraceInput, Tracer, type TraceSink } from './trace.ts';
 
 /** The durable log as the driver needs it (wal/). */
 export interface DurableLog extends LogReader {
@@ -38,8 +44,14 @@ export interface RaftDriverDependencies {
   /** Gives a message to the transport; it may be lost. */
   readonly send: (message: Message) => void;
   readonly onLeadership: (leadership: Leadership) => void;
+  /** Another configuration is in force, committed or not; the first call says which one the member starts with. */
+  readonly onConfiguration: (configuration: IndexedConfiguration) => void;
+  /** The leader's log begins behind what this member lacks. It is repeated until `offerSnapshot`. */
+  readonly onSnapshotWanted: (wanted: SnapshotWanted) => void;
   /** The member cannot go on: storage failed or an invariant broke. Called once. */
   readonly onFatal: (error: unknown) => void;
+  /** Where the protocol's events are written down, if anywhere. */
+  readonly trace?: TraceSink | undefined;
 }
 
 /** Entry bytes handed to the state machine at once: it holds this thread, and the heartbeats, for as long as they take. */
@@ -63,6 +75,7 @@ export class RaftDriver {
   readonly #dependencies: RaftDriverDependencies;
   readonly #raft: Raft;
   readonly #log: DurableLog;
+  readonly #tracer: Tracer | undefined;
   readonly #readsInRound = new Map<number, SharedRead>();
   #openRead: SharedRead | undefined;
   readonly #waiters = new Set<Waiter>();
@@ -82,6 +95,7 @@ export class RaftDriver {
     this.#dependencies = dependencies;
     this.#raft = dependencies.raft;
     this.#log = dependencies.log;
+    this.#tracer = dependencies.trace && new Tracer(dependencies.trace, dependencies);
   }
 
   start(): void {
@@ -91,9 +105,7 @@ export class RaftDriver {
 
   /** Stops taking input and waits until nothing is being written or applied. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#cancelTick();
-    this.#failReads(new NodeError('STOPPING', 'this member is stopping; ask another one'));
+    this.#halt(new NodeError('STOPPING', 'this member is stopping; ask another one'));
     await this.#lastWrite.catch(() => undefined);
     await this.#applying;
   }
@@ -107,15 +119,15 @@ export class RaftDriver {
   }
 
   receive(message: Message): void {
-    this.#input(() => this.#raft.step(message));
+    this.#input(() => this.#raft.step(message), message);
   }
 
   peerConnected(peer: MemberId): void {
-    this.#input(() => this.#raft.peerConnected(peer));
+    this.#input(() => this.#raft.peerConnected(peer), 'peerConnected');
   }
 
   peerDisconnected(peer: MemberId): void {
-    this.#input(() => this.#raft.peerDisconnected(peer));
+    this.#input(() => this.#raft.peerDisconnected(peer), 'peerDisconnected');
   }
 
   /** Appends commands to the log of the leader, or says why not; nothing was appended then. */
@@ -124,7 +136,7 @@ export class RaftDriver {
     let answer: ReturnType<Raft['propose']> = refusal;
     this.#input(() => {
       answer = this.#raft.propose(commands);
-    });
+    }, 'propose');
     return this.#stopped ? refusal : answer;
   }
 
@@ -134,13 +146,38 @@ export class RaftDriver {
     let answer: TransferRefusal | undefined = refusal;
     this.#input(() => {
       answer = this.#raft.transferLeadership(target);
-    });
+    }, 'transferLeadership');
     return this.#stopped ? refusal : answer;
+  }
+
+  /** Begins a change of who the cluster consists of, or says why not; nothing was appended then. */
+  changeConfiguration(change: ConfigurationChange): ProposalAccepted | ConfigurationRefusal {
+    const refusal = { refused: 'not-leader', leader: undefined } as const;
+    let answer: ReturnType<Raft['changeConfiguration']> = refusal;
+    this.#input(() => {
+      answer = this.#raft.changeConfiguration(change);
+    }, 'changeConfiguration');
+    return this.#stopped ? refusal : answer;
+  }
+
+  /**
+   * A complete snapshot is at hand. After 'install' the driver takes nothing more: stop it, put the snapshot in place of
+   * state and log, and start again. Otherwise the log goes on from what it has.
+   */
+  offerSnapshot(position: SnapshotPosition): 'install' | 'notNeeded' {
+    let answer: 'install' | 'notNeeded' = 'notNeeded';
+    this.#input(() => {
+      answer = this.#raft.acceptSnapshot(position);
+      this.#tracer?.offeredSnapshot(position, answer);
+      if (answer === 'install')
+        this.#halt(new NodeError('NOT_READY', 'this member installs a snapshot; ask another one'));
+    }, 'offerSnapshot');
+    return answer;
   }
 
   /** A member that is not eligible neither campaigns nor keeps the lead. */
   setEligible(eligible: boolean): void {
-    this.#input(() => this.#raft.setEligible(eligible));
+    this.#input(() => this.#raft.setEligible(eligible), 'setEligible');
   }
 
   /**
@@ -170,10 +207,12 @@ export class RaftDriver {
     }
   }
 
-  #input(step: () => void): void {
+  #input(step: () => void, input: TraceInput | Message): void {
     if (this.#stopped) return;
     try {
+      this.#raft.setTime(this.#dependencies.clock.monotonicMs());
       step();
+      this.#tracer?.input(input);
     } catch (thrown) {
       this.#fail(thrown);
     }
@@ -184,7 +223,7 @@ export class RaftDriver {
     this.#cancelTick = this.#dependencies.clock.schedule(this.#tickMs, () => {
       if (this.#stopped) return;
       this.#scheduleTick();
-      this.#input(() => this.#raft.tick());
+      this.#input(() => this.#raft.tick(), 'tick');
     });
   }
 
@@ -207,21 +246,29 @@ export class RaftDriver {
     for (;;) {
       const ready = this.#raft.takeReady();
       if (ready === undefined) return;
+      this.#tracer?.ready(ready);
+      if (ready.configuration !== undefined)
+        this.#dependencies.onConfiguration(ready.configuration);
       for (const message of ready.messages) this.#dependencies.send(message);
       this.#persist(ready);
       if (ready.leadership !== undefined) this.#dependencies.onLeadership(ready.leadership);
       for (const state of ready.readStates) this.#answerRead(state);
       if (ready.committed !== undefined) this.#commit(ready.committed);
+      if (ready.snapshotWanted !== undefined)
+        this.#dependencies.onSnapshotWanted(ready.snapshotWanted);
     }
   }
 
   /** Persist before send: replies wait for this write and for all earlier ones. */
-  #persist({ persist, hardState, entries, messagesAfterPersist }: Ready): void {
+  #persist(ready: Ready): void {
+    const { persist, hardState, entries, messagesAfterPersist } = ready;
     if (persist === undefined && messagesAfterPersist.length === 0) return;
     const earlier = this.#lastWrite;
     const write = persist === undefined ? earlier : this.#log.append({ hardState, entries });
     this.#lastWrite = this.#afterWrite(Promise.all([earlier, write]), () => {
+      this.#raft.setTime(this.#dependencies.clock.monotonicMs());
       if (persist !== undefined) this.#raft.persisted(persist);
+      this.#tracer?.persisted(ready);
       for (const message of messagesAfterPersist) this.#dependencies.send(message);
     });
   }
@@ -269,7 +316,7 @@ export class RaftDriver {
     this.#readsInRound.set(requestId, read);
     this.#dependencies.defer(() => {
       this.#openRead = undefined;
-      this.#input(() => this.#raft.readIndex(requestId));
+      this.#input(() => this.#raft.readIndex(requestId), 'readIndex');
     });
     return read.promise;
   }
@@ -277,6 +324,12 @@ export class RaftDriver {
   #answerRead(state: ReadState): void {
     this.#readsInRound.get(state.requestId)?.resolve(state);
     this.#readsInRound.delete(state.requestId);
+  }
+
+  #halt(answer: NodeError): void {
+    this.#stopped = true;
+    this.#cancelTick();
+    this.#failReads(answer);
   }
 
   #failReads(error: NodeError): void {
@@ -292,9 +345,7 @@ export class RaftDriver {
 
   #fail(thrown: unknown): void {
     if (this.#stopped) return;
-    this.#stopped = true;
-    this.#cancelTick();
-    this.#failReads(new NodeError('STOPPING', 'this member has failed; ask another one'));
+    this.#halt(new NodeError('STOPPING', 'this member has failed; ask another one'));
     this.#dependencies.onFatal(thrown);
   }
 }
