@@ -2,14 +2,12 @@ import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import type { Clock, Logger } from '../lib/environment.ts';
 import type { TlsFiles } from '../lib/tls_files.ts';
 import { identityOfSubjectAltName } from '../types/certificate_identity.ts';
+import { adminService } from './admin_service.ts';
 import { ApiError, errorStatus } from './api_error.ts';
 import type { AdminBackend } from './backend.ts';
 import { OpenCalls } from './calls.ts';
 import { GrpcListener } from './grpc_listener.ts';
 import { loadAdminProto } from './proto.ts';
-import { invalid } from './request_fields.ts';
-import { membersWire } from './responses.ts';
-import type { TransferLeadershipRequest } from './wire.ts';
 
 const MESSAGE_BYTES_MAX = 64 * 1024;
 const STREAMS_MAX = 64;
@@ -61,22 +59,6 @@ export class AdminServer {
   stop(): Promise<void> {
     return this.#listener.stop();
   }
-}
-
-function adminService(backend: AdminBackend, calls: OpenCalls) {
-  return {
-    TransferLeadership: calls.unary<TransferLeadershipRequest>(
-      'TransferLeadership',
-      async ({ target }, signal) => {
-        if (target === 0) throw invalid('target', 'the id of a member');
-        return { ...(await backend.transferLeadership(target, signal)) };
-      },
-    ),
-    ListMembers: calls.unary<object>('ListMembers', async () => {
-      const node = backend.status();
-      return { term: node.term, leaderId: node.leaderId ?? 0, members: membersWire(node) };
-    }),
-  };
 }
 
 /** Ends every call whose certificate is not an operator's of this cluster before any of it is read. */

@@ -171,7 +171,7 @@ export function statusWire(node: NodeStatus): Wire {
   };
 }
 
-export function membersWire(node: NodeStatus): Wire[] {
+function membersWire(node: NodeStatus): Wire[] {
   return node.members.map(({ id, host, apiPort, connected, lagEntries }) => ({
     id,
     host,

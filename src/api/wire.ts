@@ -75,3 +75,32 @@ export interface SubscribeLogsRequest {
 export interface TransferLeadershipRequest {
   readonly target: number;
 }
+
+export interface WireMemberAddress {
+  readonly host: string;
+  readonly peerPort: number;
+  readonly apiPort: number;
+  readonly adminPort: number;
+}
+
+export interface AddMemberRequest {
+  readonly id: number;
+  readonly address: WireMemberAddress | null;
+  /** Absent when the request has none. */
+  readonly priority?: number;
+  readonly promotion: EnumValue;
+}
+
+export interface ReplaceMemberRequest extends AddMemberRequest {
+  readonly replacedId: number;
+}
+
+export interface UpdateMemberRequest {
+  readonly id: number;
+  readonly address: WireMemberAddress | null;
+  readonly priority?: number;
+}
+
+export interface MemberIdRequest {
+  readonly id: number;
+}
