@@ -9,14 +9,20 @@ export interface FileSystem {
   createDirectory(path: string): Promise<void>;
   /** Names in the folder, in any order. */
   list(directory: string): Promise<string[]>;
-  /** Opens for reading and writing. `create` makes an empty file and empties one that exists. */
-  open(path: string, mode: 'create' | 'existing'): Promise<WalFile>;
+  /** Opens for reading and writing. */
+  open(path: string, mode: OpenMode): Promise<WalFile>;
   /** Opens for reading without waiting: reads of the log are synchronous. */
   openReader(path: string): WalReader;
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
 }
+
+/**
+ * `create` makes an empty file and empties one that exists. With `synchronous`, which opens one
+ * that exists, a write is durable when it resolves, as if `fdatasync` had followed.
+ */
+export type OpenMode = 'create' | 'existing' | 'synchronous';
 
 export interface WalFile {
   sizeBytes(): Promise<number>;

@@ -21,6 +21,7 @@ export interface RecoveredLog {
 /** The segment being written. */
 export interface OpenSegment {
   readonly sequence: number;
+  /** Opened so that a write is durable when it resolves. */
   readonly file: WalFile;
   readonly seed: number;
   readonly sizeBytes: number;
@@ -74,10 +75,10 @@ async function continueSegment(
     await file.preallocate(bytes.length);
     if (to > end) await file.write(new Uint8Array(to - end), end);
     await file.fdatasync();
-  } catch (thrown) {
+  } finally {
     await file.close();
-    throw thrown;
   }
-  const { sequence, seed } = segment;
-  return { sequence, file, seed, sizeBytes: bytes.length, end };
+  const { path, sequence, seed } = segment;
+  const opened = await fileSystem.open(path, 'synchronous');
+  return { sequence, file: opened, seed, sizeBytes: bytes.length, end };
 }

@@ -83,7 +83,6 @@ export class SegmentWriter {
     const bytes = this.#bufferFor(batch.sizeBytes);
     encodeBatch(bytes, batch, { batchStart: offset, seed: segment.seed });
     await segment.file.write(bytes, offset);
-    await segment.file.fdatasync();
     segment.end += bytes.length;
     if (segment.end > segment.sizeBytes / 2 && this.#prepared === undefined) this.#prepare();
     return { sequence, offset };
@@ -110,7 +109,7 @@ export class SegmentWriter {
     assert(sequence < SEQUENCE_LIMIT, 'the sequence number of a segment is bounded');
     if (this.#prepared === undefined) this.#prepare();
     assert(this.#prepared !== undefined, 'a file is being prepared');
-    const file = await this.#prepared;
+    const prepared = await this.#prepared;
     this.#prepared = undefined;
     const { bytes, seed } = encodeSegmentHeader({
       identity: this.#identity,
@@ -118,14 +117,17 @@ export class SegmentWriter {
       firstIndex: next.firstIndex,
       previousEnd: previous?.end ?? 0,
     });
-    await file.preallocate(sizeBytes);
-    await file.write(bytes, 0);
-    await file.fdatasync();
-    await this.#fileSystem.rename(
-      preparedPath(this.#directory),
-      segmentPath(this.#directory, sequence),
-    );
+    try {
+      await prepared.preallocate(sizeBytes);
+      await prepared.write(bytes, 0);
+      await prepared.fdatasync();
+    } finally {
+      await prepared.close();
+    }
+    const path = segmentPath(this.#directory, sequence);
+    await this.#fileSystem.rename(preparedPath(this.#directory), path);
     await this.#fileSystem.syncDirectory(this.#directory);
+    const file = await this.#fileSystem.open(path, 'synchronous');
     this.#last = { sequence, file, seed, sizeBytes, end: SEGMENT_HEADER_BYTES };
     this.#segments.add({ sequence, firstIndex: next.firstIndex, seed }, previous?.end ?? 0);
     await previous?.file.close();
