@@ -171,10 +171,12 @@ class Benchmark {
       const figures = loadFigures(rounds);
       const of = this.#measured[cluster.name];
       if (of !== undefined) of.loads[load] = figures;
-      const { commandsPerSecond, p50Ms, p99Ms } = figures;
+      const { commandsPerSecond, p50Ms, p99Ms, cpuMicroseconds } = figures;
       console.error(
         `${load} ${cluster.name}: ${Math.round(commandsPerSecond)}/s, ` +
-          `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`,
+          `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, processor time ` +
+          `${Math.round(cpuMicroseconds.leader)} µs at the leader, ` +
+          `${Math.round(cpuMicroseconds.members)} µs at all members`,
       );
     }
   }

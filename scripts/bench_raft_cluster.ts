@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Connection } from './bench_raft_client.ts';
 import type { OwnProcess } from './bench_raft_process.ts';
@@ -16,6 +17,11 @@ export interface BenchSystem {
 
 const START_MS_MAX = 30_000;
 const POLL_MS = 20;
+/** Linux counts a process's time in hundredths of a second, whatever its kernel's own tick. */
+const CPU_TICK_MS = 10;
+/** Fields of /proc/<pid>/stat behind the name, which may hold blanks itself: time in user mode and in the kernel. */
+const USER_TIME_FIELD = 11;
+const KERNEL_TIME_FIELD = 12;
 const STATUS_MS_MAX = 500;
 
 /** Three members of one system as child processes of this one. */
@@ -57,8 +63,9 @@ export class BenchCluster {
     return Promise.all(this.#connections.map((connection) => connection.status(STATUS_MS_MAX)));
   }
 
-  pidOf(position: number): number | undefined {
-    return this.#processes[position]?.pid;
+  /** Processor time that each member has used so far, in milliseconds; NaN where the system does not tell. */
+  cpuMs(): number[] {
+    return this.#processes.map(({ pid }) => cpuMsOf(pid));
   }
 
   kill(position: number): void {
@@ -86,4 +93,14 @@ function leaderOf(statuses: readonly (StatusResponse | undefined)[]): number | u
     (status) => status !== undefined && status.header?.memberId === status.leader,
   );
   return position < 0 ? undefined : position;
+}
+
+function cpuMsOf(pid: number | undefined): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return CPU_TICK_MS * (Number(fields[USER_TIME_FIELD]) + Number(fields[KERNEL_TIME_FIELD]));
+  } catch {
+    return Number.NaN;
+  }
 }

@@ -16,6 +16,12 @@ export interface RoundResult {
   readonly durationMs: number;
   /** Of each command, in milliseconds. */
   readonly latenciesMs: readonly number[];
+  /** Processor time of the leader, and of all members, over all commands that were acknowledged. */
+  readonly cpu: {
+    readonly leaderMs: number;
+    readonly membersMs: number;
+    readonly commands: number;
+  };
 }
 
 /** Connections that the commands in flight are spread over, if there are so many. */
@@ -37,7 +43,9 @@ export async function runRound(
   durationMs: number,
 ): Promise<RoundResult> {
   for (let attempt = 1; ; attempt += 1) {
-    const address = cluster.system.addresses[await cluster.leader()] ?? '';
+    const leader = await cluster.leader();
+    const address = cluster.system.addresses[leader] ?? '';
+    const cpuBefore = cluster.cpuMs();
     const round = new Round(pairs, durationMs);
     const connections = Array.from(
       { length: Math.min(CONNECTIONS, mode.inFlight) },
@@ -46,7 +54,13 @@ export async function runRound(
     if (mode.path === 'unary') await unaryLoad(round, connections, mode.inFlight);
     else await streamingLoad(round, connections, mode.inFlight);
     for (const connection of connections) connection.close();
-    if (round.failure === undefined) return round.result();
+    const cpuMs = cluster.cpuMs().map((ms, position) => ms - (cpuBefore[position] ?? 0));
+    const cpu = {
+      leaderMs: cpuMs[leader] ?? 0,
+      membersMs: cpuMs.reduce((sum, ms) => sum + ms, 0),
+      commands: round.acknowledgedCount,
+    };
+    if (round.failure === undefined) return { ...round.measured(), cpu };
     console.error(`${cluster.name}: a round is begun again: ${round.failure}`);
     if (attempt === ATTEMPTS_MAX) throw new Error(`${cluster.name}: ${round.failure}`);
     await pause(1_000);
@@ -58,6 +72,7 @@ class Round {
   readonly #startMs = performance.now() + WARM_UP_MS;
   readonly #endMs: number;
   readonly #latenciesMs: number[] = [];
+  #acknowledgedCount = 0;
   failure: string | undefined;
 
   constructor(pairs: BenchPairs, durationMs: number) {
@@ -75,10 +90,16 @@ class Round {
 
   acknowledged(number: number, sentMs: number, nowMs: number): void {
     this.#pairs.acknowledge(number);
+    this.#acknowledgedCount += 1;
     if (nowMs >= this.#startMs && nowMs < this.#endMs) this.#latenciesMs.push(nowMs - sentMs);
   }
 
-  result(): RoundResult {
+  /** The warm-up's too. */
+  get acknowledgedCount(): number {
+    return this.#acknowledgedCount;
+  }
+
+  measured(): Omit<RoundResult, 'cpu'> {
     return {
       commands: this.#latenciesMs.length,
       durationMs: this.#endMs - this.#startMs,

@@ -8,6 +8,8 @@ export interface LoadFigures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly commands: number;
+  /** Processor time that one command has cost the leader, and all members together. */
+  readonly cpuMicroseconds: { readonly leader: number; readonly members: number };
 }
 
 /** Milliseconds from the kill of a leader to the next commit. */
@@ -39,7 +41,18 @@ export function loadFigures(rounds: readonly RoundResult[]): LoadFigures {
     p50Ms: quantile(latencies, 0.5) ?? 0,
     p99Ms: quantile(latencies, 0.99) ?? 0,
     commands: latencies.length,
+    cpuMicroseconds: cpuMicroseconds(rounds),
   };
+}
+
+function cpuMicroseconds(rounds: readonly RoundResult[]): LoadFigures['cpuMicroseconds'] {
+  let [leaderMs, membersMs, commands] = [0, 0, 0];
+  for (const { cpu } of rounds) {
+    leaderMs += cpu.leaderMs;
+    membersMs += cpu.membersMs;
+    commands += cpu.commands;
+  }
+  return { leader: (leaderMs * 1000) / commands, members: (membersMs * 1000) / commands };
 }
 
 export function failoverFigures(timesMs: readonly number[]): FailoverFigures {
