@@ -95,11 +95,14 @@ function replyMatch(state: RaftState, to: MemberId, match: number): void {
   state.send({ type: 'appendReply', from, to, term, match, conflict: undefined });
 }
 
-/** The hint skips every entry that cannot be the leader's: those of higher terms than prevTerm. */
+/**
+ * The hint skips every entry that cannot be the leader's: those of higher terms than prevTerm. Committed
+ * ones are the leader's.
+ */
 function replyConflict(state: RaftState, message: Append): void {
   const { id: from, term, log } = state;
   const { prevIndex, prevTerm } = message;
-  const hintIndex = log.lastIndexAtMostTerm(prevIndex, prevTerm);
+  const hintIndex = Math.max(state.commit, log.lastIndexAtMostTerm(prevIndex, prevTerm));
   const conflict: Conflict = { prevIndex, hintIndex, hintTerm: log.requiredTerm(hintIndex) };
   state.send({ type: 'appendReply', from, to: message.from, term, match: 0, conflict });
 }

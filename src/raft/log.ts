@@ -77,10 +77,13 @@ export class RaftLog {
   /**
    * The highest index at or below `index` whose term is at most `term`. Terms never fall along a
    * log, so a binary search finds it: a conflict of any length costs one round trip a term, and few reads.
+   * An answer below firstIndex - 1 says only that the logs agree nowhere that is still held.
    */
   lastIndexAtMostTerm(index: number, term: number): number {
     let low = this.#reader.firstIndex - 1;
     let high = Math.min(index, this.lastIndex);
+    if (high < low) return high;
+    if ((this.term(low) ?? 0) > term) return low - 1;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
       if ((this.term(middle) ?? 0) <= term) low = middle;

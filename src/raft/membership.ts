@@ -33,6 +33,11 @@ export function finalConfiguration(joint: Configuration): Configuration {
   return described({ ...joint, outgoing: [] }, joint.members);
 }
 
+/** 0 for whoever is no member. */
+export function priorityOf({ members }: Configuration, id: MemberId): number {
+  return members.find((member) => member.id === id)?.priority ?? 0;
+}
+
 function withLearner(
   current: Configuration,
   change: Extract<ConfigurationChange, { kind: 'addLearner' }>,

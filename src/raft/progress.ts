@@ -3,7 +3,7 @@ import { assert } from '../lib/assert.ts';
 /**
  * What the leader knows of one follower (etcd's design of the same name; dissertation 10.2.1).
  * `probe`: the follower's log is unknown, one Append at a time. `replicate`: Appends are pipelined
- * optimistically up to the window. Invariant: match < next.
+ * optimistically up to the window. `snapshot`: nothing is sent. Invariant: match < next.
  */
 export class Progress {
   /** Highest index known to be durable on the follower and equal to ours. */
@@ -23,19 +23,62 @@ export class Progress {
   readRound = 0;
   /** No acknowledgement since the last heartbeat tick: what is in flight may be lost. */
   quiet = false;
+  /** Ticks since anything was heard. */
+  silentTicks = 0;
+  /** Ticks for which it has been heard, kept up and been eligible without a break. */
+  steadyTicks = 0;
+  /** Ticks since it was certain that it is no member any more. */
+  leftTicks = 0;
+  /** The last round was short (see `tick`). */
+  caughtUp = false;
+  #roundTarget: number;
+  #roundTicks = 0;
   readonly #window: InflightWindow;
 
   constructor(next: number, window: InflightWindow) {
     this.next = next;
+    this.#roundTarget = next - 1;
     this.#window = window;
   }
 
   get paused(): boolean {
-    return this.state === 'probe' ? this.probeSent : this.#window.full;
+    if (this.state === 'replicate') return this.#window.full;
+    return this.state === 'snapshot' || this.probeSent;
   }
 
   get inflightAppends(): number {
     return this.#window.count;
+  }
+
+  /** An answer came. */
+  heard(): void {
+    this.active = true;
+    this.silentTicks = 0;
+  }
+
+  /**
+   * Measures how far the follower is behind (4.2.1): a round lasts until it holds what the leader held when the
+   * round began. One that ends within the limit, or does not, says whether a follower keeps up.
+   */
+  tick(lastIndex: number, ticksMax: number): void {
+    this.silentTicks += 1;
+    this.#roundTicks += 1;
+    if (this.match >= this.#roundTarget) {
+      this.caughtUp = this.#roundTicks <= ticksMax;
+      this.#roundTarget = lastIndex;
+      this.#roundTicks = 0;
+    } else if (this.#roundTicks > ticksMax) {
+      this.caughtUp = false;
+    }
+    const steady = this.caughtUp && this.eligible && this.silentTicks <= ticksMax;
+    this.steadyTicks = steady ? this.steadyTicks + 1 : 0;
+  }
+
+  /** What it lacks is no longer in the log: nothing is sent until it has a snapshot (chapter 5). */
+  becomeSnapshot(): void {
+    this.state = 'snapshot';
+    this.probeSent = false;
+    this.#window.clear();
   }
 
   /** Falls back to one Append at a time, from what is known to match. */
@@ -58,17 +101,22 @@ export class Progress {
     }
   }
 
-  /** Takes an acknowledgement; true when match rose. */
-  acknowledged(match: number): boolean {
+  /**
+   * Takes an acknowledgement; true when match rose.
+   * @param base the index below the first entry that the log holds: a snapshot must reach it
+   */
+  acknowledged(match: number, base: number): boolean {
     const rose = match > this.match;
     this.quiet = false;
     if (rose) this.match = match;
     if (this.state === 'probe') {
       // An acknowledgement of what was known already also proves that the follower is current.
       if (match === this.match) this.#becomeReplicate();
-    } else {
+    } else if (this.state === 'replicate') {
       this.next = Math.max(this.next, this.match + 1);
       this.#window.freeTo(match);
+    } else if (this.match >= base) {
+      this.#becomeReplicate();
     }
     return rose;
   }
@@ -79,7 +127,7 @@ export class Progress {
    * the follower lost what it acknowledged: then asking again at once would never end.
    */
   rejected(prevIndex: number, candidate: number): boolean {
-    if (prevIndex <= this.match) return false;
+    if (prevIndex <= this.match || this.state === 'snapshot') return false;
     if (this.state === 'probe' && prevIndex !== this.next - 1) return false;
     const next = Math.max(this.match, Math.min(prevIndex - 1, candidate)) + 1;
     this.becomeProbe();

@@ -2,13 +2,11 @@ import { assert } from '../lib/assert.ts';
 import type { Random } from '../lib/environment.ts';
 import type { HardState, MemberId } from '../types/entry.ts';
 import { proposeConfiguration } from './configuration_change.ts';
-import { countOwnVote, startPreVote } from './election.ts';
+import { countOwnVote } from './election.ts';
 import { RaftError } from './error.ts';
 import type { Message } from './messages.ts';
 import type { LogReader, RaftOptions } from './options.ts';
-import type { Progress } from './progress.ts';
 import { proposeCommands } from './propose.ts';
-import { hasQuorum } from './quorum.ts';
 import { flushReads, requestRead } from './reads.ts';
 import type {
   ConfigurationChange,
@@ -16,7 +14,6 @@ import type {
   IndexedConfiguration,
   IndexRange,
   Leadership,
-  PeerStatus,
   PersistToken,
   ProposalAccepted,
   ProposalRefusal,
@@ -25,12 +22,14 @@ import type {
   SnapshotPosition,
   TransferRefusal,
 } from './ready.ts';
-import { advanceCommit, broadcastHeartbeat, flushAppends, tickHeartbeat } from './replication.ts';
+import { advanceCommit, broadcastHeartbeat, flushAppends } from './replication.ts';
 import { becomeFollower } from './roles.ts';
 import { compareSnapshot, takeSnapshotWanted } from './snapshots.ts';
 import { RaftState } from './state.ts';
+import { leadershipOf, statusOf } from './status.ts';
 import { stepMessage } from './step.ts';
-import { bestSuccessor, startTransfer, tickTransfer } from './transfer.ts';
+import { tickFollower, tickLeader } from './ticks.ts';
+import { giveUpLeadership, startTransfer } from './transfer.ts';
 
 /**
  * One member of a Raft cluster (Ongaro's dissertation) as a deterministic state machine without I/O,
@@ -196,21 +195,7 @@ export class Raft {
   }
 
   status(): RaftStatus {
-    const { state } = this;
-    const { inForce } = state.configurations;
-    return {
-      id: state.id,
-      ...leadershipOf(state),
-      vote: state.vote,
-      commit: state.commit,
-      lastIndex: state.log.lastIndex,
-      stableIndex: state.log.stableIndex,
-      transferTarget: state.transfer?.target,
-      eligible: state.eligible,
-      firstIndex: state.log.firstIndex,
-      configuration: { ...inForce, committed: inForce.index <= state.commit },
-      peers: [...state.progress].map((follower) => peerStatus(state, follower)),
-    };
+    return statusOf(this.state);
   }
 
   #newHardState(): HardState | undefined {
@@ -260,56 +245,4 @@ export class Raft {
       throw thrown;
     }
   }
-}
-
-function tickLeader(state: RaftState): void {
-  if (state.electionElapsedTicks >= state.options.electionTicks) {
-    state.electionElapsedTicks = 0;
-    if (!hasHeardQuorum(state)) {
-      becomeFollower(state, state.term, undefined);
-      return;
-    }
-  }
-  tickHeartbeat(state);
-  if (tickTransfer(state)) becomeFollower(state, state.term, undefined);
-}
-
-function tickFollower(state: RaftState): void {
-  const { electionTicks } = state.options;
-  state.reads.tickBatches(electionTicks);
-  const timedOut = state.electionElapsedTicks >= state.electionTimeoutTicks;
-  if (timedOut && state.mayCampaign) startPreVote(state);
-}
-
-/** CheckQuorum (6.2): a leader that a majority does not answer may have been replaced already. */
-function hasHeardQuorum(state: RaftState): boolean {
-  const { id, progress } = state;
-  const heard = hasQuorum(
-    state.configuration,
-    (voter) => voter === id || progress.get(voter)?.active === true,
-  );
-  for (const follower of progress.values()) follower.active = false;
-  return heard;
-}
-
-function giveUpLeadership(state: RaftState): void {
-  if (state.role === 'follower' || state.transfer?.onTimeout === 'stepDown') return;
-  const successor = state.isLeader ? bestSuccessor(state) : undefined;
-  if (successor === undefined) becomeFollower(state, state.term, undefined);
-  else startTransfer(state, successor, 'stepDown');
-}
-
-function peerStatus(
-  { configuration }: RaftState,
-  [id, progress]: readonly [MemberId, Progress],
-): PeerStatus {
-  const { match, next, state, active, eligible } = progress;
-  const isLearner = configuration.learners.some((learner) => learner.id === id);
-  const stays = configuration.voters.includes(id);
-  const role = isLearner ? 'learner' : stays ? 'voter' : 'leaving';
-  return { id, match, next, state, role, active, eligible };
-}
-
-function leadershipOf(state: RaftState): Leadership {
-  return { role: state.role, term: state.term, leader: state.leader };
 }

@@ -189,4 +189,6 @@ export interface PeerStatus {
   readonly active: boolean;
   /** It would take over when asked. */
   readonly eligible: boolean;
+  /** It keeps up: it stored all that the leader had in less than an election timeout (4.2.1). */
+  readonly caughtUp: boolean;
 }

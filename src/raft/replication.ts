@@ -1,4 +1,5 @@
 import type { Entry, MemberId } from '../types/entry.ts';
+import { continueChange } from './configuration_change.ts';
 import { entryBytes } from './log.ts';
 import type { AppendReply, HeartbeatReply } from './messages.ts';
 import type { Progress } from './progress.ts';
@@ -28,14 +29,24 @@ function mustProbe(progress: Progress): boolean {
   return progress.state === 'probe' && !progress.probeSent;
 }
 
-/** Sends the entries from `next` on, none when there are none. */
+/** Sends the entries from `next` on, none when there are none; or asks for a snapshot in their place. */
 function sendAppend(state: RaftState, to: MemberId, progress: Progress): void {
-  sendEntries(
-    state,
-    to,
-    progress,
-    state.log.entriesFrom(progress.next, state.options.maxAppendBytes),
-  );
+  if (becomesSnapshot(state, to, progress)) return;
+  const { log, options } = state;
+  sendEntries(state, to, progress, log.entriesFrom(progress.next, options.maxAppendBytes));
+}
+
+/** The entry before `next` must be known, or there is nothing to compare the follower's log with. */
+function becomesSnapshot(state: RaftState, to: MemberId, progress: Progress): boolean {
+  if (progress.next >= state.log.firstIndex) return false;
+  progress.becomeSnapshot();
+  sendInstallSnapshot(state, to);
+  return true;
+}
+
+function sendInstallSnapshot(state: RaftState, to: MemberId): void {
+  const { id: from, term, log } = state;
+  state.send({ type: 'installSnapshot', from, to, term, index: log.firstIndex - 1 });
 }
 
 function sendEntries(
@@ -67,14 +78,17 @@ export function tickHeartbeat(state: RaftState): void {
   state.heartbeatElapsedTicks += 1;
   if (state.heartbeatElapsedTicks < state.options.heartbeatTicks) return;
   state.heartbeatElapsedTicks = 0;
-  for (const progress of state.progress.values()) progress.quiet = true;
+  for (const [peer, progress] of state.progress) {
+    progress.quiet = true;
+    if (progress.state === 'snapshot') sendInstallSnapshot(state, peer);
+  }
   broadcastHeartbeat(state);
 }
 
 export function handleAppendReply(state: RaftState, message: AppendReply): void {
   const progress = state.progress.get(message.from);
   if (progress === undefined) return;
-  progress.active = true;
+  progress.heard();
   const { match, conflict } = message;
   if (conflict !== undefined) {
     const agreement = state.log.lastIndexAtMostTerm(conflict.hintIndex, conflict.hintTerm);
@@ -82,7 +96,7 @@ export function handleAppendReply(state: RaftState, message: AppendReply): void 
     return;
   }
   if (match > state.log.lastIndex) return;
-  if (!progress.acknowledged(match)) return;
+  if (!progress.acknowledged(match, state.log.firstIndex - 1)) return;
   advanceCommit(state);
   transferIfCaughtUp(state, message.from);
 }
@@ -90,14 +104,15 @@ export function handleAppendReply(state: RaftState, message: AppendReply): void 
 export function handleHeartbeatReply(state: RaftState, message: HeartbeatReply): void {
   const progress = state.progress.get(message.from);
   if (progress === undefined) return;
-  progress.active = true;
+  progress.heard();
   progress.eligible = message.eligible;
   if (progress.state === 'probe') {
     progress.probeSent = false;
-  } else if (progress.quiet && progress.match < state.log.lastIndex) {
+  } else if (isStuck(state, progress)) {
     // Alive, yet nothing acknowledged for a heartbeat: an empty Append finds out what was lost.
     progress.quiet = false;
-    sendEntries(state, message.from, progress, []);
+    if (!becomesSnapshot(state, message.from, progress))
+      sendEntries(state, message.from, progress, []);
   }
   if (message.readRound > progress.readRound && message.readRound <= state.reads.round) {
     progress.readRound = message.readRound;
@@ -105,8 +120,12 @@ export function handleHeartbeatReply(state: RaftState, message: HeartbeatReply):
   }
 }
 
+function isStuck({ log }: RaftState, { state, quiet, match }: Progress): boolean {
+  return state === 'replicate' && quiet && match < log.lastIndex;
+}
+
 /**
- * Commits what a majority holds durably, and only through an entry of the current term (figure 8,
+ * Commits what a quorum holds durably, and only through an entry of the current term (figure 8,
  * section 3.6.2). The leader counts its own log only as far as storage reported it durable.
  */
 export function advanceCommit(state: RaftState): void {
@@ -114,5 +133,7 @@ export function advanceCommit(state: RaftState): void {
   const index = jointQuorumValue(state.configuration, (voter) =>
     voter === id ? log.stableIndex : (progress.get(voter)?.match ?? 0),
   );
-  if (index > state.commit && state.log.term(index) === state.term) state.commitTo(index);
+  if (index <= state.commit || log.term(index) !== state.term) return;
+  state.commitTo(index);
+  continueChange(state);
 }

@@ -1,5 +1,7 @@
 import { assert } from '../lib/assert.ts';
+import { type Configuration, encodeConfiguration } from '../types/configuration.ts';
 import type { Entry, MemberId } from '../types/entry.ts';
+import { followMembers } from './followers.ts';
 import type { RaftState } from './state.ts';
 
 const NO_DATA = new Uint8Array(0);
@@ -48,12 +50,6 @@ export function becomeLeader(state: RaftState): void {
   appendEntries(state, [NO_DATA], 'noop');
 }
 
-/** Follows everybody in force; to a new one the log is sent from where it turns out to end. */
-function followMembers(state: RaftState): void {
-  for (const { id } of state.configuration.members)
-    if (id !== state.id && !state.progress.has(id)) state.progress.set(id, state.newProgress());
-}
-
 /** Appends to the leader's own log; followers get the entries with the next Ready. */
 export function appendEntries(
   state: RaftState,
@@ -66,6 +62,12 @@ export function appendEntries(
   const entries = datas.map((data, offset) => ({ index: first + offset, term, type, data }));
   state.append(entries);
   state.uncommitted.add(entries);
+}
+
+/** Appends a configuration, which is in force from now on: whoever is new in it is followed (chapter 4). */
+export function appendConfiguration(state: RaftState, configuration: Configuration): void {
+  appendEntries(state, [encodeConfiguration(configuration)], 'configuration');
+  followMembers(state);
 }
 
 /** Takes note of who leads; reads that another leader was asked for are refused. */

@@ -14,7 +14,7 @@ import type { RaftState } from './state.ts';
 /** Takes one message of a peer: first the rules about terms (figure 3.1, "all servers"), then its handler. */
 export function stepMessage(state: RaftState, message: Message): void {
   if (message.to !== state.id || message.from === state.id) return;
-  if (isHeldUpByLease(state, message)) return;
+  if (isHeldUpByLease(state, message) || isOfLearner(state, message)) return;
   if (message.term > state.term) {
     // A PreVote asks about a term that may never be: it changes nothing here.
     if (message.type !== 'preVote') becomeFollower(state, message.term, undefined);
@@ -34,6 +34,17 @@ function isHeldUpByLease(state: RaftState, message: Message): boolean {
   if (message.type === 'preVote') return message.term >= state.term && state.leaseInForce;
   if (message.type !== 'vote' || message.transfer) return false;
   return message.term > state.term && state.leaseInForce;
+}
+
+/**
+ * A learner gets no vote, and its term deposes nobody. One whose log goes on where ours ends may hold the entry that
+ * made it a voter, and perhaps nobody can be elected without it: it is treated like anybody else.
+ */
+function isOfLearner({ configuration, log }: RaftState, message: Message): boolean {
+  if (message.type !== 'preVote' && message.type !== 'vote') return false;
+  const { from, lastTerm, lastIndex } = message;
+  if (!configuration.learners.some(({ id }) => id === from)) return false;
+  return !log.isUpToDate(lastTerm, lastIndex) || log.matches(lastIndex, lastTerm);
 }
 
 /** Granted PreVotes come from members that may not have reached our term; read answers do not age. */

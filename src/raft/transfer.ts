@@ -1,4 +1,6 @@
 import type { MemberId } from '../types/entry.ts';
+import { priorityOf } from './membership.ts';
+import { becomeFollower } from './roles.ts';
 import type { RaftState, Transfer } from './state.ts';
 
 /** Leadership transfer (dissertation 3.10): catch the target up, then tell it to campaign at once. */
@@ -35,14 +37,29 @@ export function tickTransfer(state: RaftState): boolean {
   return transfer.onTimeout === 'stepDown';
 }
 
-/** The peer that can take over soonest: heard lately, and with the longest log. */
+/** Ends leadership or a candidacy; a leader hands over, if there is somebody to hand over to. */
+export function giveUpLeadership(state: RaftState): void {
+  if (state.role === 'follower' || state.transfer?.onTimeout === 'stepDown') return;
+  const successor = state.isLeader ? bestSuccessor(state) : undefined;
+  if (successor === undefined) becomeFollower(state, state.term, undefined);
+  else startTransfer(state, successor, 'stepDown');
+}
+
+/** The voter that should take over: heard lately and willing; of these one that keeps up, is preferred, is ahead. */
 export function bestSuccessor(state: RaftState): MemberId | undefined {
-  let best: MemberId | undefined;
-  let bestMatch = -1;
-  for (const [peer, progress] of state.progress) {
-    if (!progress.active || progress.match <= bestMatch) continue;
-    best = peer;
-    bestMatch = progress.match;
+  const { voters } = state.configuration;
+  let best: { id: MemberId; rank: readonly number[] } | undefined;
+  for (const id of voters) {
+    const progress = state.progress.get(id);
+    if (progress === undefined || !progress.active || !progress.eligible) continue;
+    const { caughtUp, match } = progress;
+    const rank = [caughtUp ? 1 : 0, priorityOf(state.configuration, id), match];
+    if (best === undefined || isAbove(rank, best.rank)) best = { id, rank };
   }
-  return best;
+  return best?.id;
+}
+
+function isAbove(rank: readonly number[], other: readonly number[]): boolean {
+  const position = rank.findIndex((value, at) => value !== other[at]);
+  return position >= 0 && (rank[position] ?? 0) > (other[position] ?? 0);
 }
