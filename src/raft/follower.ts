@@ -64,7 +64,7 @@ export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   state.commitTo(message.commit);
   const { id: from, term } = state;
   const { from: to, readRound } = message;
-  state.send({ type: 'heartbeatReply', from, to, term, readRound, eligible: state.eligible });
+  state.send({ type: 'heartbeatReply', from, to, term, readRound, eligible: state.wouldTakeOver });
 }
 
 /** What the leader has compacted this member lacks, unless it is committed here already. */
@@ -87,6 +87,7 @@ function hearLeader(state: RaftState, leader: number): boolean {
   // No member but this one can lead a term that this one won.
   if (state.isLeader) return false;
   becomeFollower(state, state.term, leader);
+  state.leaderContactTicks = 0;
   return true;
 }
 

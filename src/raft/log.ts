@@ -18,6 +18,7 @@ export class RaftLog {
   #handedIndex: number;
   #sequence = 0;
   readonly #writes: Write[] = [];
+  #ticks = 0;
   #durableHardState: HardState;
 
   constructor(reader: LogReader, hardState: HardState) {
@@ -48,6 +49,16 @@ export class RaftLog {
   /** The term and vote that a restart would find. */
   get durableHardState(): HardState {
     return this.#durableHardState;
+  }
+
+  /** For how long storage has been busy with the oldest write that it has not reported. */
+  get pendingTicks(): number {
+    const oldest = this.#writes[0];
+    return oldest === undefined ? 0 : this.#ticks - oldest.tick;
+  }
+
+  tick(): void {
+    this.#ticks += 1;
   }
 
   /** Term of an entry, 0 for index 0; undefined when the index lies outside of the log. */
@@ -137,7 +148,12 @@ export class RaftLog {
     if (hardState === undefined && entries.length === 0) return undefined;
     this.#handedIndex = this.lastIndex;
     this.#sequence += 1;
-    this.#writes.push({ sequence: this.#sequence, lastIndex: this.lastIndex, hardState });
+    this.#writes.push({
+      sequence: this.#sequence,
+      lastIndex: this.lastIndex,
+      hardState,
+      tick: this.#ticks,
+    });
     return { hardState, entries, token: { sequence: this.#sequence } };
   }
 
@@ -190,6 +206,8 @@ interface Write {
   readonly sequence: number;
   lastIndex: number;
   readonly hardState: HardState | undefined;
+  /** When it was handed over. */
+  readonly tick: number;
 }
 
 /** What an entry counts for in every limit of bytes. */

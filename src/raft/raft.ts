@@ -58,6 +58,9 @@ export class Raft {
   tick(): void {
     this.#run((state) => {
       state.electionElapsedTicks += 1;
+      state.leaderContactTicks += 1;
+      state.preferencePauseTicks = Math.max(0, state.preferencePauseTicks - 1);
+      state.log.tick();
       if (state.isLeader) tickLeader(state);
       else tickFollower(state);
     });
@@ -96,6 +99,8 @@ export class Raft {
     this.#run((state) => {
       state.progress.get(id)?.becomeProbe();
       if (state.isLeader || state.leader !== id) return;
+      // A lease rests on the whole election timeout.
+      if (state.lease !== undefined) return;
       becomeFollower(state, state.term, undefined);
       const delayTicks = 1 + Math.floor(state.random() * 2);
       state.electionElapsedTicks = state.electionTimeoutTicks - delayTicks;
@@ -140,7 +145,7 @@ export class Raft {
    */
   setTime(monotonicMs: number): void {
     this.#run((state) => {
-      state.nowMs = Math.max(state.nowMs, monotonicMs);
+      state.lease?.setTime(monotonicMs);
     });
   }
 

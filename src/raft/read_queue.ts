@@ -12,6 +12,12 @@ const SESSION_MAX = 2 ** 48;
 /** A read that came from a follower: what its answer must name. */
 export type RemoteRead = Pick<ReadIndex, 'from' | 'session' | 'batch'>;
 
+/** The index from which the answer to a follower's read may be given. */
+export interface ConfirmedRead {
+  readonly read: RemoteRead;
+  readonly index: number;
+}
+
 interface Round {
   readonly round: number;
   /** The commit index when the round started. */
@@ -79,9 +85,18 @@ export class ReadQueue {
     return this.round;
   }
 
+  /** Answers the waiting local reads without a round and returns the remote ones. */
+  takeWaiting(index: number): ConfirmedRead[] {
+    for (const requestId of this.#local) this.states.push({ requestId, index });
+    const remote = this.#remote.map((read) => ({ read, index }));
+    this.#local = [];
+    this.#remote = [];
+    return remote;
+  }
+
   /** Answers the local reads of all rounds up to this one and returns the remote ones. */
-  confirmRounds(round: number): { read: RemoteRead; index: number }[] {
-    const remote: { read: RemoteRead; index: number }[] = [];
+  confirmRounds(round: number): ConfirmedRead[] {
+    const remote: ConfirmedRead[] = [];
     let done = 0;
     for (const { round: started, index, ...reads } of this.#rounds) {
       if (started > round) break;

@@ -1,6 +1,6 @@
 import type { ReadIndex, ReadIndexReply } from './messages.ts';
 import { jointQuorumValue } from './quorum.ts';
-import type { RemoteRead } from './read_queue.ts';
+import type { ConfirmedRead, RemoteRead } from './read_queue.ts';
 import type { RaftState } from './state.ts';
 
 /**
@@ -8,6 +8,7 @@ import type { RaftState } from './state.ts';
  * index of when its round started, once a majority confirmed in that round that the leader still leads.
  */
 export function requestRead(state: RaftState, requestId: number): void {
+  state.lease?.readAsked();
   if (state.isLeader && state.transfer !== undefined) {
     state.reads.states.push({ requestId, refused: 'transferring' });
   } else if (state.leader === undefined) {
@@ -31,6 +32,10 @@ export function flushReads(state: RaftState): boolean {
   }
   // A new leader may not know the latest commit index before its own first entry is committed.
   if (!state.hasCommittedInTerm) return false;
+  if (state.lease?.inForce) {
+    answer(state, reads.takeWaiting(state.commit));
+    return false;
+  }
   if (reads.startRound(state.commit) === undefined) return false;
   confirmReads(state);
   return reads.hasRounds;
@@ -43,18 +48,24 @@ function forwardReads(state: RaftState, to: number): void {
   state.send({ type: 'readIndex', from: state.id, to, term: state.term, session, batch });
 }
 
-/** Answers every round that a majority confirmed, this member included. */
+/** Answers every round that a quorum confirmed. */
 export function confirmReads(state: RaftState): void {
   const { id, reads } = state;
   const round = jointQuorumValue(state.configuration, (voter) =>
     voter === id ? reads.round : (state.progress.get(voter)?.readRound ?? 0),
   );
-  for (const { read, index } of reads.confirmRounds(round)) replyRead(state, read, index);
+  state.lease?.roundConfirmed(round);
+  answer(state, reads.confirmRounds(round));
+}
+
+function answer(state: RaftState, reads: readonly ConfirmedRead[]): void {
+  for (const { read, index } of reads) replyRead(state, read, index);
 }
 
 export function handleReadIndex(state: RaftState, message: ReadIndex): void {
   const { from, session, batch } = message;
   const read = { from, session, batch };
+  state.lease?.readAsked();
   const taken = state.isLeader && state.transfer === undefined && state.reads.addRemote(read);
   if (!taken) replyRead(state, read, undefined);
 }

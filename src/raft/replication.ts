@@ -67,6 +67,7 @@ function sendEntries(
 /** Carries the commit index as far as the follower is known to agree, and the latest read round. */
 export function broadcastHeartbeat(state: RaftState): void {
   const { id: from, term } = state;
+  state.lease?.roundStarted(state.reads.round);
   for (const [to, progress] of state.progress) {
     const commit = Math.min(progress.match, state.commit);
     progress.sentCommit = Math.max(progress.sentCommit, commit);
@@ -78,6 +79,8 @@ export function tickHeartbeat(state: RaftState): void {
   state.heartbeatElapsedTicks += 1;
   if (state.heartbeatElapsedTicks < state.options.heartbeatTicks) return;
   state.heartbeatElapsedTicks = 0;
+  // Each answer must tell which heartbeat it answers.
+  if (state.lease !== undefined) state.reads.round += 1;
   for (const [peer, progress] of state.progress) {
     progress.quiet = true;
     if (progress.state === 'snapshot') sendInstallSnapshot(state, peer);

@@ -93,4 +93,5 @@ function enterRole(state: RaftState, term: number): void {
   state.progress.clear();
   state.uncommitted.clear();
   state.transfer = undefined;
+  state.lease?.reset();
 }

@@ -4,6 +4,7 @@ import { type Configuration, isVoter } from '../types/configuration.ts';
 import type { Entry, HardState, MemberId } from '../types/entry.ts';
 import { ConfigurationLog } from './configuration_log.ts';
 import { RaftError } from './error.ts';
+import { Lease } from './lease.ts';
 import { entryBytes, RaftLog } from './log.ts';
 import type { Message } from './messages.ts';
 import {
@@ -41,8 +42,11 @@ export class RaftState {
   /** A member that is not eligible never campaigns; it still votes and stores entries. */
   eligible = true;
 
-  /** The latest monotonic time that the driver told. */
-  nowMs = 0;
+  /**
+   * Since any leader was heard, whatever its term was. A member that has just started may have answered one
+   * right before; one without a term has not.
+   */
+  leaderContactTicks: number;
   /** Since the leader was heard or a vote was given; for a leader, since its last quorum check. */
   electionElapsedTicks = 0;
   electionTimeoutTicks = 0;
@@ -55,6 +59,10 @@ export class RaftState {
   readonly uncommitted = new UncommittedBytes();
   transfer: Transfer | undefined = undefined;
   readonly reads: ReadQueue;
+  /** undefined when every read asks a quorum. */
+  readonly lease: Lease | undefined;
+  /** Ticks until the leader may hand over to a preferred voter again. */
+  preferencePauseTicks = 0;
   /** What a leader asked this member to fetch, until the driver takes note. */
   snapshotWanted: SnapshotWanted | undefined = undefined;
 
@@ -68,6 +76,9 @@ export class RaftState {
     this.term = options.hardState.term;
     this.vote = options.hardState.vote;
     this.commit = options.applied;
+    this.leaderContactTicks = this.term === 0 ? this.options.electionTicks : 0;
+    const { leaseReads } = this.options;
+    this.lease = leaseReads && new Lease(leaseReads.durationMs);
     this.log = new RaftLog(dependencies.log, options.hardState);
     this.reads = new ReadQueue(dependencies.random);
     checkRestart(this);
@@ -83,6 +94,11 @@ export class RaftState {
   get mayCampaign(): boolean {
     if (!this.eligible) return false;
     return this.configurations.held.some(({ configuration }) => isVoter(configuration, this.id));
+  }
+
+  /** Whether a leader may choose this member as its successor. */
+  get wouldTakeOver(): boolean {
+    return this.eligible && this.log.pendingTicks < this.options.electionTicks;
   }
 
   get isLeader(): boolean {
@@ -112,8 +128,13 @@ export class RaftState {
     this.electionTimeoutTicks = electionTicks + Math.floor(this.random() * electionTicks);
   }
 
-  /** A leader is alive as far as this member can tell: campaigns of others are ignored (6.4.1, 4.2.3). */
-  get leaseInForce(): boolean {
+  /**
+   * A leader is alive as far as this member can tell: campaigns of others are ignored (6.4.1, 4.2.3). With lease
+   * reads this is a promise to that leader, which neither a restart nor a higher term takes back.
+   */
+  get supportsLeader(): boolean {
+    if (this.lease !== undefined && this.leaderContactTicks < this.options.electionTicks)
+      return true;
     return this.leader !== undefined && this.electionElapsedTicks < this.options.electionTicks;
   }
 

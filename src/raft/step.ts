@@ -31,9 +31,9 @@ export function stepMessage(state: RaftState, message: Message): void {
  * it nor one that was cut off for a while. An election that the leader asked for is let through.
  */
 function isHeldUpByLease(state: RaftState, message: Message): boolean {
-  if (message.type === 'preVote') return message.term >= state.term && state.leaseInForce;
-  if (message.type !== 'vote' || message.transfer) return false;
-  return message.term > state.term && state.leaseInForce;
+  if (message.type === 'preVote') return message.term >= state.term && state.supportsLeader;
+  if (message.type !== 'vote' || message.transfer || message.term < state.term) return false;
+  return (message.term > state.term || state.lease !== undefined) && state.supportsLeader;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { continueChange } from './configuration_change.ts';
 import { startPreVote } from './election.ts';
 import { tickFollowers } from './followers.ts';
+import { preferOther } from './preference.ts';
 import { hasQuorum } from './quorum.ts';
 import { tickHeartbeat } from './replication.ts';
 import { becomeFollower } from './roles.ts';
@@ -23,6 +24,7 @@ export function tickLeader(state: RaftState): void {
     return;
   }
   continueChange(state);
+  if (state.isLeader) preferOther(state);
 }
 
 /** A unit of time passed for everybody else. */

@@ -10,6 +10,8 @@ export function startTransfer(
   onTimeout: Transfer['onTimeout'],
 ): void {
   state.transfer = { target, elapsedTicks: 0, onTimeout };
+  // The target campaigns at once and is voted for although this leader is alive.
+  state.lease?.end();
   transferIfCaughtUp(state, target);
 }
 
