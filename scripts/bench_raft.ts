@@ -43,6 +43,9 @@ const MODES: Record<LoadName, LoadMode> = {
 };
 /** Each load is measured in so many rounds, the systems in turn, so that what disturbs the machine hits both. */
 const ROUNDS = 5;
+/** Of each system before it is measured: programs that are compiled while they run are slow at first. */
+const WARM_UP_MODE = MODES.unary64;
+const WARM_UP_MS = 3_000;
 
 interface Options {
   readonly seconds: number;
@@ -86,6 +89,10 @@ class Benchmark {
     const disk = await syncsPerSecond(this.#folder);
     console.error(`the disk makes ${Math.round(disk)} writes a second durable, one after another`);
     await this.#session('defaults', names, async (subjects) => {
+      for (const subject of subjects)
+        await alone(subject, subjects, () =>
+          runRound(subject.cluster, subject.pairs, WARM_UP_MODE, WARM_UP_MS),
+        );
       for (const load of ['unary1', 'unary64', 'unary1000', 'streaming1000'] as const)
         if (this.#isWanted(load)) await this.#measureLoad(load, subjects);
       if (this.#isWanted('failoverDefaults'))
@@ -109,7 +116,7 @@ class Benchmark {
     this.#clusters.clear();
   }
 
-  /** Starts the systems beside each other; the one that is not measured is idle. */
+  /** Starts the systems beside each other; only the one that is measured runs. */
   async #session(
     timing: 'defaults' | 'equal',
     names: readonly SystemName[],
@@ -163,7 +170,9 @@ class Benchmark {
       for (const subject of order) {
         const { cluster, pairs } = subject;
         if (mode.path === 'streaming' && cluster.name === 'etcd') continue;
-        const result = await runRound(cluster, pairs, mode, durationMs);
+        const result = await alone(subject, subjects, () =>
+          runRound(cluster, pairs, mode, durationMs),
+        );
         measured.set(subject, [...(measured.get(subject) ?? []), result]);
       }
     }
@@ -182,12 +191,31 @@ class Benchmark {
   }
 
   async #measureFailover(name: FailoverName, subjects: readonly Subject[]): Promise<void> {
-    for (const { cluster, pairs } of subjects) {
-      const figures = failoverFigures(await measureFailovers(cluster, pairs, this.#options.kills));
+    for (const subject of subjects) {
+      const { cluster, pairs } = subject;
+      const timesMs = await alone(subject, subjects, () =>
+        measureFailovers(cluster, pairs, this.#options.kills),
+      );
+      const figures = failoverFigures(timesMs);
       const of = this.#measured[cluster.name];
       if (of !== undefined) of.failovers[name] = figures;
       console.error(`${name} ${cluster.name}: ${Math.round(figures.medianMs)} ms in the middle`);
     }
+  }
+}
+
+/** Measures one system while the others are stopped by signal. */
+async function alone<Result>(
+  subject: Subject,
+  subjects: readonly Subject[],
+  measure: () => Promise<Result>,
+): Promise<Result> {
+  const others = subjects.filter((other) => other !== subject);
+  for (const { cluster } of others) cluster.pause();
+  try {
+    return await measure();
+  } finally {
+    for (const { cluster } of others) cluster.resume();
   }
 }
 

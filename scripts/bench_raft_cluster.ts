@@ -68,6 +68,15 @@ export class BenchCluster {
     return this.#processes.map(({ pid }) => cpuMsOf(pid));
   }
 
+  /** Takes the processor from all members, so that they do not disturb what else is measured. */
+  pause(): void {
+    for (const process of this.#processes) process.pause();
+  }
+
+  resume(): void {
+    for (const process of this.#processes) process.resume();
+  }
+
   kill(position: number): void {
     this.#processes[position]?.kill();
   }

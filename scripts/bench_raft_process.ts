@@ -54,10 +54,21 @@ export class OwnProcess {
     this.#child.kill('SIGKILL');
   }
 
+  /** Takes the processor from it, until `resume`. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Asks it to end, ends it if it does not, and resolves when it is gone. */
   async stop(): Promise<void> {
     if (!this.isRunning) return;
     this.#child.kill('SIGTERM');
+    // A paused process takes its SIGTERM only once it goes on.
+    this.resume();
     const timer = setTimeout(() => this.kill(), STOP_MS_MAX);
     await this.exited;
     clearTimeout(timer);
