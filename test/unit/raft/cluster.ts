@@ -1,8 +1,14 @@
 import type { Message } from '../../../src/raft/messages.ts';
 import type { LogReader, RaftOptions } from '../../../src/raft/options.ts';
 import { Raft } from '../../../src/raft/raft.ts';
-import type { IndexedConfiguration, ReadState, Ready } from '../../../src/raft/ready.ts';
+import type {
+  IndexedConfiguration,
+  ReadState,
+  Ready,
+  SnapshotPosition,
+} from '../../../src/raft/ready.ts';
 import {
+  decodeConfiguration,
   initialConfiguration,
   type MemberRecord,
   PRIORITY_DEFAULT,
@@ -12,22 +18,40 @@ import { seededRandom } from '../../sim/random.ts';
 
 /** A durable log in memory. */
 export class MemoryLog implements LogReader {
-  readonly firstIndex: number = 1;
+  /** The last entry that was compacted away, or a snapshot's. */
+  base: SnapshotPosition = { index: 0, term: 0 };
+  /** The entries after the base. */
   stored: Entry[] = [];
   hardState: HardState = { term: 0, vote: undefined };
 
+  get firstIndex(): number {
+    return this.base.index + 1;
+  }
+
   get lastIndex(): number {
-    return this.stored.length;
+    return this.base.index + this.stored.length;
   }
 
   term(index: number): number {
-    return index === 0 ? 0 : this.stored[index - 1]!.term;
+    return index === this.base.index ? this.base.term : this.entry(index).term;
+  }
+
+  entry(index: number): Entry {
+    const entry = this.stored[index - this.firstIndex];
+    if (entry === undefined) throw new Error(`entry ${index} is not held`);
+    return entry;
+  }
+
+  compactTo(index: number): void {
+    const base = { index, term: this.term(index) };
+    this.stored = this.stored.slice(index - this.base.index);
+    this.base = base;
   }
 
   entries(from: number, toInclusive: number, bytesMax: number): Entry[] {
     const taken: Entry[] = [];
     let bytes = 0;
-    for (const entry of this.stored.slice(from - 1, toInclusive)) {
+    for (const entry of this.stored.slice(from - this.firstIndex, toInclusive - this.base.index)) {
       bytes += entry.data.length;
       if (taken.length > 0 && bytes > bytesMax) break;
       taken.push(entry);
@@ -38,7 +62,7 @@ export class MemoryLog implements LogReader {
   write(ready: Pick<Ready, 'hardState' | 'entries'>): void {
     if (ready.hardState) this.hardState = ready.hardState;
     const first = ready.entries[0];
-    if (first) this.stored.length = first.index - 1;
+    if (first) this.stored.length = first.index - this.firstIndex;
     this.stored.push(...ready.entries);
   }
 }
@@ -75,6 +99,8 @@ export class TestMember {
   raft: Raft;
   readonly id: MemberId;
   readonly applied: Entry[] = [];
+  /** Those of applied entries, ascending; the first is the one that it started with. */
+  configurations: IndexedConfiguration[];
   readonly reads: ReadState[] = [];
   /** Taken but not written: the driver of this member is slow. */
   readonly unwritten: Ready[] = [];
@@ -87,12 +113,42 @@ export class TestMember {
     this.log.stored = entriesOf(options.terms ?? []);
     const term = options.terms?.at(-1) ?? 0;
     this.log.hardState = options.hardState ?? { term, vote: undefined };
+    this.configurations = [options.configuration ?? founded(options.voters ?? [1, 2, 3])];
     this.raft = this.#start();
   }
 
   restart(): void {
     this.unwritten.length = 0;
     this.raft = this.#start();
+  }
+
+  /** Forgets applied entries, as the state machine's snapshot allows. */
+  compactTo(index: number): void {
+    this.log.compactTo(index);
+  }
+
+  /** Offers a snapshot of another member at what that one has applied; installs it when it is needed. */
+  offerSnapshotOf(other: TestMember): 'install' | 'notNeeded' {
+    const index = other.appliedIndex;
+    const term = other.log.term(index);
+    const answer = this.raft.acceptSnapshot({ index, term });
+    if (answer === 'notNeeded') return answer;
+    const { hardState } = this.log;
+    this.log.stored = [];
+    this.log.base = { index, term };
+    // A vote belongs to its term.
+    if (hardState.term < term) this.log.hardState = { term, vote: undefined };
+    this.configurations = [other.configurationAt(index)];
+    this.restart();
+    return answer;
+  }
+
+  get appliedIndex(): number {
+    return Math.max(this.log.base.index, this.applied.at(-1)?.index ?? 0);
+  }
+
+  configurationAt(index: number): IndexedConfiguration {
+    return this.configurations.findLast((each) => each.index <= index)!;
   }
 
   /** Takes all outputs, writes at once, and returns what leaves. */
@@ -130,21 +186,29 @@ export class TestMember {
   }
 
   #apply(from: number, toInclusive: number): void {
-    for (let index = from; index <= toInclusive; index += 1)
-      this.applied.push(this.log.stored[index - 1]!);
+    for (let index = from; index <= toInclusive; index += 1) {
+      const entry = this.log.entry(index);
+      this.applied.push(entry);
+      if (entry.type === 'configuration')
+        this.configurations.push({ index, configuration: decodeConfiguration(entry.data) });
+    }
   }
 
   #start(): Raft {
     this.#starts += 1;
-    const { terms: _terms, voters = [1, 2, 3], ...options } = this.#options;
+    const { terms: _terms, voters: _voters, ...options } = this.#options;
+    // What was applied after the base is applied again.
+    const { index: applied } = this.log.base;
+    const configuration = this.configurationAt(applied);
+    this.configurations = this.configurations.filter(({ index }) => index <= applied);
     return new Raft(
       {
         id: this.id,
-        configuration: founded(voters),
         electionTicks: 10,
         heartbeatTicks: 2,
-        applied: 0,
+        applied,
         ...options,
+        configuration,
         hardState: this.log.hardState,
       },
       { log: this.log, random: seededRandom(this.id + 100 * this.#starts) },
@@ -162,6 +226,13 @@ export class TestCluster {
   constructor(size: number, options: (id: MemberId) => MemberOptions = () => ({})) {
     const voters = Array.from({ length: size }, (_, position) => position + 1);
     for (const id of voters) this.members.set(id, new TestMember(id, { voters, ...options(id) }));
+  }
+
+  /** Starts a member that belongs to no cluster yet. */
+  join(id: MemberId, options: MemberOptions = {}): TestMember {
+    const member = new TestMember(id, { ...options, voters: [] });
+    this.members.set(id, member);
+    return member;
   }
 
   member(id: MemberId): TestMember {

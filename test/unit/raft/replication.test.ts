@@ -122,15 +122,9 @@ it('scenario 18: a previous index below the commit index is not a conflict', () 
 });
 
 it('scenario 18: entries compacted away are neither compared nor written again', () => {
-  class CompactedLog extends MemoryLog {
-    override readonly firstIndex = 3;
-    override term(index: number): number {
-      if (index < 2) throw new Error('compacted');
-      return super.term(index);
-    }
-  }
-  const log = new CompactedLog();
+  const log = new MemoryLog();
   log.stored = entriesOf([5, 5, 5]);
+  log.compactTo(2);
   const raft = new Raft(
     {
       id: 1,
