@@ -207,6 +207,7 @@ export class SnapshotFetch {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const response = decodeResponse(await this.#dependencies.request(from, payload, signal));
+        if (signal.aborted) throw abortedError();
         if (response.type === 'refused') throw refusedError(from, response.refusal);
         const accepted = accept(response);
         if (accepted !== undefined) return accepted;
