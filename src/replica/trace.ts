@@ -73,7 +73,7 @@ export interface TraceState {
   /** Ticks since the start. */
   readonly ticks: number;
   /** The one in force, when it is not that of the previous line. */
-  readonly configuration?: TraceConfiguration | undefined;
+  readonly configuration?: (TraceConfiguration & { readonly index: number }) | undefined;
 }
 
 /** What the protocol needs of a configuration. */
@@ -196,7 +196,7 @@ export class Tracer {
       firstIndex,
       lastIndex,
       ticks: this.#ticks,
-      configuration: isNew ? traceConfiguration(configuration) : undefined,
+      configuration: isNew ? { index, ...traceConfiguration(configuration) } : undefined,
     };
     this.#lines += `${JSON.stringify({ member: id, ...body, state })}\n`;
   }
