@@ -6,6 +6,7 @@ import type {
   ReadState,
   Ready,
   SnapshotPosition,
+  SnapshotWanted,
 } from '../../../src/raft/ready.ts';
 import {
   decodeConfiguration,
@@ -102,6 +103,7 @@ export class TestMember {
   /** Those of applied entries, ascending; the first is the one that it started with. */
   configurations: IndexedConfiguration[];
   readonly reads: ReadState[] = [];
+  readonly wanted: SnapshotWanted[] = [];
   /** Taken but not written: the driver of this member is slow. */
   readonly unwritten: Ready[] = [];
   #options: MemberOptions;
@@ -163,6 +165,7 @@ export class TestMember {
     for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
       out.push(...ready.messages);
       this.reads.push(...ready.readStates);
+      if (ready.snapshotWanted) this.wanted.push(ready.snapshotWanted);
       this.unwritten.push(ready);
       if (ready.committed) this.#apply(ready.committed.from, ready.committed.toInclusive);
     }
