@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { pino } from 'pino';
@@ -17,8 +18,9 @@ import { publicKey } from '../crypto/bls.ts';
 import { bytesEqual, fromHex } from '../lib/bytes.ts';
 import { type Logger, systemClock } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
-import { Member } from '../replica/member.ts';
-import { MemberService } from '../replica/member_service.ts';
+import { HostedService } from '../replica/hosted_service.ts';
+import { MemberHost } from '../replica/member_host.ts';
+import type { TraceSink } from '../replica/trace.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { CliError, EXIT } from './exit_codes.ts';
 import { onStopSignal } from './stop_signal.ts';
@@ -29,10 +31,12 @@ export interface RunMemberOptions {
   readonly config: string;
   readonly id: number;
   readonly exitWithParent?: boolean;
+  /** File to which the events of the Raft protocol are appended. */
+  readonly trace?: string;
   readonly environment: Environment;
 }
 
-/** Runs a member until it is told to stop; a member that fails ends the process at once. */
+/** Runs a member until it is told to stop, or the cluster removed it; one that fails ends the process at once. */
 export async function runMember(options: RunMemberOptions): Promise<void> {
   const { id, environment } = options;
   const { config, genesis } = await loadCluster({
@@ -48,7 +52,12 @@ export async function runMember(options: RunMemberOptions): Promise<void> {
   // Listened to from the start, so that a stop during a long start is heard.
   onStopSignal(() => stopped.resolve());
   if (options.exitWithParent) stopWithParent(stopped.resolve);
-  const running = await start({ config, genesis, id, secretKey, logger });
+  const trace = options.trace === undefined ? undefined : traceFile(options.trace);
+  const onRemoved = (reason: string): void => {
+    process.stderr.write(`blockraft: ${reason}; it stops and does not start again\n`);
+    stopped.resolve();
+  };
+  const running = await start({ config, genesis, id, secretKey, logger, trace, onRemoved });
   await stopped.promise;
   logger.info({}, 'stopping');
   await running.stop();
@@ -62,15 +71,18 @@ async function start(options: {
   id: number;
   secretKey: Uint8Array;
   logger: Logger;
+  trace: TraceSink | undefined;
+  onRemoved: (reason: string) => void;
 }): Promise<{ stop(): Promise<void> }> {
-  const { config, genesis, id, secretKey, logger } = options;
+  const { config, genesis, id, secretKey, logger, trace, onRemoved } = options;
   const clock = systemClock;
-  const member = await Member.start(
-    { config, genesis, memberId: id, secretKey },
-    { clock, random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS, logger, onFatal: die },
+  const random = () => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
+  const host = await MemberHost.start(
+    { config, genesis, memberId: id, secretKey, version: packageJson.version },
+    { clock, random, logger, onFatal: die, onRemoved, trace },
   );
-  const backend = new MemberService({ version: packageJson.version }, { member, clock });
-  const closers = [() => member.stop()];
+  const backend = new HostedService(host);
+  const closers = [() => host.stop()];
   const stop = async () => {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
   };
@@ -88,7 +100,7 @@ async function start(options: {
 
 function makeServers(
   { config, id }: { config: Config; id: number },
-  dependencies: { backend: MemberService; logger: Logger; clock: typeof systemClock },
+  dependencies: { backend: HostedService; logger: Logger; clock: typeof systemClock },
 ): readonly { start(): Promise<unknown>; stop(): Promise<void> }[] {
   const { host, ports } = memberOf(config, id);
   const tls = tlsFiles(config, `member-${id}`);
@@ -116,6 +128,12 @@ function makeServers(
 function die(thrown: unknown): void {
   process.stderr.write(`blockraft: the member must stop: ${errorText(thrown)}\n`);
   process.exit(EXIT.failure);
+}
+
+/** Each line is with the operating system before anything that it tells of leaves this process. */
+function traceFile(path: string): TraceSink {
+  const file = openSync(path, 'a');
+  return { write: (lines) => writeSync(file, lines) };
 }
 
 function stopWithParent(stop: () => void): void {

@@ -1,22 +1,24 @@
-import { memberOf } from '../config/config.ts';
+import type { MemberTransport } from '../cluster/member_transport.ts';
+import { memberOf, recordOf } from '../config/config.ts';
 import type { AppliedOutcome, RangeEffects } from '../ledger/apply_range.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { LedgerError } from '../ledger/ledger_error.ts';
-import { assert } from '../lib/assert.ts';
+import type { AppliedConfiguration } from '../ledger/records.ts';
 import { errorText } from '../lib/error.ts';
-import { Raft } from '../raft/raft.ts';
 import type { Leadership } from '../raft/ready.ts';
 import { type Command, encodeCommand } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
 import type { Hash, Height } from '../types/primitives.ts';
-import { Admission } from './admission.ts';
-import { BlockBuilder } from './block_builder.ts';
-import { BlockProducer } from './block_producer.ts';
-import { fenceReason, storedFence, storeFence } from './fence.ts';
+import { nodeFileSystem } from '../wal/node_file_system.ts';
+import type { Admission } from './admission.ts';
+import type { BlockProducer } from './block_producer.ts';
+import { Compaction, type LogDemands } from './compaction.ts';
+import { fenceReason } from './fence.ts';
 import { Finality } from './finality.ts';
+import { decodeSubmission, encodeSubmitResults } from './forwarding.ts';
 import { HeightWatch } from './height_watch.ts';
+import { makeAdmission, makeProducer } from './leader_parts.ts';
 import type { MemberReport } from './member_message.ts';
-import { REPORTED_ROOTS_MAX } from './member_message.ts';
 import {
   closeAll,
   type MemberDependencies,
@@ -24,16 +26,26 @@ import {
   type MemberParts,
   openParts,
 } from './member_parts.ts';
+import { Membership } from './membership.ts';
+import { PauseWatch } from './pause_watch.ts';
 import { Peers } from './peers.ts';
+import { makeRaft } from './raft_core.ts';
 import { RaftDriver } from './raft_driver.ts';
 import { ReadinessWatch } from './readiness.ts';
-import { type Divergence, RootAgreement } from './root_agreement.ts';
+import { answerByKind, requestOf } from './requests.ts';
+import { RootAgreement } from './root_agreement.ts';
+import { RootKeeper } from './root_keeper.ts';
+import { SnapshotExchange } from './snapshot_exchange.ts';
+import { Standing } from './standing.ts';
+import { makeTransport } from './transport.ts';
 import { TriePipeline } from './trie_pipeline.ts';
 
 /** Pause before a member asks again whether it has caught up. */
 const READINESS_RETRY_MS = 50;
 /** How often a stopping leader looks whether it still leads. */
 const HAND_OVER_POLL_MS = 10;
+/** A member that has left is talked to for so many election timeouts, so that it hears of it. */
+const DEPARTURE_TIMEOUTS = 2;
 
 /**
  * One member of the cluster: joins the log, the state machine, the threads and the peers. Data goes one
@@ -53,11 +65,16 @@ export class Member {
   /** Last height whose root is known here. */
   readonly hashedHeights: HeightWatch;
   readonly readiness: ReadinessWatch;
+  readonly membership: Membership;
+  readonly transport: MemberTransport;
+  readonly snapshots: SnapshotExchange;
   readonly #dependencies: MemberDependencies;
   readonly #producer: BlockProducer;
-  readonly #roots: RootAgreement;
-  /** Newest first. */
-  #recentRoots: { readonly height: Height; readonly root: Hash }[] = [];
+  readonly #agreement: RootAgreement;
+  readonly #roots: RootKeeper;
+  readonly #compaction: Compaction;
+  readonly #pauseWatch: PauseWatch;
+  readonly #standing: Standing;
   #leadership: Leadership;
   #stopped = false;
 
@@ -90,11 +107,23 @@ export class Member {
     this.readiness = new ReadinessWatch({
       catchUp: (signal) => this.driver.linearize(signal),
       pause: () => this.#pause(READINESS_RETRY_MS),
+      isAwake: () => this.#pauseWatch.isAwake,
     });
-    this.#roots = new RootAgreement({
-      self: options.memberId,
-      members: options.config.members.length,
+    this.#standing = new Standing({
+      ...dependencies,
+      database: parts.database,
+      readiness: this.readiness,
+      onFenced: () => this.#fenced(),
+      onFatal: (error) => this.#fatal(error),
     });
+    this.#agreement = new RootAgreement({ self: options.memberId });
+    this.#roots = new RootKeeper(
+      { self: options.memberId },
+      {
+        agreement: this.#agreement,
+        onDivergence: (found) => this.#standing.fence(fenceReason(found)),
+      },
+    );
     this.ledger = new Ledger(
       { clusterId: options.config.clusterId, genesis: options.genesis, head },
       {
@@ -106,8 +135,17 @@ export class Member {
       },
     );
     this.driver = this.#makeDriver();
-    this.admission = this.#makeAdmission();
-    this.#producer = this.#makeProducer();
+    const leading = {
+      ...dependencies,
+      ledger: this.ledger,
+      parts,
+      roots: this.#agreement,
+      propose: (command: Command) => this.#propose(command),
+      leadership: () => this.#leadership,
+      onFatal: (error: unknown) => this.#fatal(error),
+    };
+    this.admission = makeAdmission(options, leading);
+    this.#producer = makeProducer(options, leading);
     this.triePipeline = new TriePipeline(
       { hashed: parts.ledger.trieHeight, executed: head.executedHeight },
       {
@@ -118,7 +156,15 @@ export class Member {
         onFatal: (error) => this.#fatal(error),
       },
     );
+    this.transport = this.#makeTransport();
     this.peers = this.#makePeers();
+    this.membership = this.#makeMembership();
+    this.snapshots = this.#makeSnapshots();
+    this.#compaction = this.#makeCompaction();
+    this.#pauseWatch = new PauseWatch(
+      { pauseMs: options.config.raft.electionTimeoutMs },
+      { ...dependencies, onPause: () => this.readiness.doubt() },
+    );
   }
 
   get leadership(): Leadership {
@@ -127,7 +173,7 @@ export class Member {
 
   /** The newest root that this member has computed. */
   get hashed(): { readonly height: Height; readonly root: Hash } | undefined {
-    return this.#recentRoots[0];
+    return this.#roots.recent[0];
   }
 
   /** Hands leadership over if it has it, then stops everything in order. */
@@ -138,28 +184,30 @@ export class Member {
     this.#producer.lead(undefined);
     this.admission.leadershipLost();
     await this.#handOver();
+    this.#pauseWatch.stop();
+    this.membership.stop();
     this.peers.stop();
-    await this.parts.transport.stop();
+    await this.snapshots.stop();
+    await this.transport.stop();
     await this.driver.stop();
+    await this.#compaction.stop();
     await this.triePipeline.stop();
     await closeAll(this.parts.closers);
   }
 
   async #start(): Promise<void> {
-    const { executor, transport, database } = this.parts;
+    const { executor, ledger } = this.parts;
     const { logger } = this.#dependencies;
     executor.reset(this.ledger.head.executedHeight);
-    await this.#recallRoots();
-    const fence = await storedFence(database);
-    if (fence !== undefined) {
-      logger.error({ reason: fence }, 'fenced since an earlier start; replace this member');
-      this.readiness.fence(fence);
-      this.driver.setEligible(false);
-    }
-    await transport.start();
+    const { trieHeight, head, chain } = ledger;
+    await this.#roots.recall({ trieHeight, decidedHeight: head.decidedHeight }, chain);
+    await this.#standing.recall();
+    this.membership.start();
+    await this.transport.start();
     this.driver.start();
     this.triePipeline.start();
     this.peers.start();
+    this.#pauseWatch.start();
     logger.info(
       { height: this.ledger.head.executedHeight, appliedIndex: this.driver.appliedIndex },
       'member started',
@@ -167,104 +215,118 @@ export class Member {
   }
 
   #makeDriver(): RaftDriver {
-    const { config, memberId } = this.options;
-    const { clock, random } = this.#dependencies;
+    const { clock, random, trace } = this.#dependencies;
     const { wal, ledger } = this.parts;
-    const { tickMs, heartbeatMs, electionTimeoutMs } = config.raft;
-    const raft = new Raft(
-      {
-        id: memberId,
-        configuration: ledger.head.configuration,
-        electionTicks: Math.round(electionTimeoutMs / tickMs),
-        heartbeatTicks: Math.round(heartbeatMs / tickMs),
-        maxAppendBytes: config.raft.appendBytesMax,
-        maxInflightAppends: config.raft.inflightAppendsMax,
-        maxUncommittedBytes: config.raft.uncommittedBytesMax,
-        hardState: wal.hardState,
-        applied: ledger.head.appliedIndex,
-      },
-      { log: wal, random },
-    );
     return new RaftDriver(
-      { tickMs, applied: ledger.head.appliedIndex },
+      { tickMs: this.options.config.raft.tickMs, applied: ledger.head.appliedIndex },
       {
-        raft,
+        raft: makeRaft(this.options, { wal, ledger, random }),
         log: wal,
         stateMachine: { apply: (entries) => this.#apply(entries) },
         clock,
         defer: setImmediate,
         send: (message) => this.peers.sendRaft(message),
         onLeadership: (leadership) => this.#leadershipChanged(leadership),
+        onConfiguration: (inForce) => this.membership.changed(inForce),
+        onSnapshotWanted: (wanted) => this.snapshots.wanted(wanted),
         onFatal: (error) => this.#fatal(error),
+        trace,
       },
     );
   }
 
-  #makeAdmission(): Admission {
-    const { config, genesis } = this.options;
-    const { batchTransactionsMax, batchDelayMsMax } = config.admission;
-    const { recovery, ledger, flatState } = this.parts;
-    return new Admission(
-      { genesis, batchTransactionsMax, batchDelayMsMax, lifetimeMs: config.mempool.lifetimeMs },
-      {
-        recovery,
-        mempool: ledger.mempool,
-        chain: ledger.chain,
-        flatState,
-        clock: this.#dependencies.clock,
-        propose: (command) => this.#propose(command),
-        nextHeight: () => this.ledger.head.decidedHeight + 1,
-        chainTimeMs: () => this.ledger.head.decided.block.header.timestampMs,
-        isCaughtUp: () =>
-          this.#leadership.role === 'leader' &&
-          this.ledger.head.appliedTerm === this.#leadership.term,
-      },
+  #makeTransport(): MemberTransport {
+    const transport = makeTransport(this.options, {
+      ...this.#dependencies,
+      genesisHash: this.parts.genesisHash,
+      configurationIndex: () => this.membership.applied.index,
+    });
+    transport.onRefused((peer, refusal) => this.membership.refused(peer, refusal));
+    transport.onRequest(
+      answerByKind({
+        submission: async (payload) =>
+          encodeSubmitResults(await this.admission.submit(decodeSubmission(payload))),
+        snapshot: (payload) => this.snapshots.handle(payload),
+      }),
     );
-  }
-
-  #makeProducer(): BlockProducer {
-    const { config, genesis, secretKey } = this.options;
-    const { clock, logger } = this.#dependencies;
-    const { ledger, flatState, executor } = this.parts;
-    return new BlockProducer(
-      { genesis, secretKey, intervalMs: config.blocks.intervalMs },
-      {
-        ledger: this.ledger,
-        mempool: ledger.mempool,
-        chain: ledger.chain,
-        builder: new BlockBuilder({ genesis }, { flatState }),
-        roots: this.#roots,
-        executor,
-        propose: (command) => this.#propose(command),
-        clock,
-        logger,
-        onFatal: (error) => this.#fatal(error),
-      },
-    );
+    return transport;
   }
 
   #makePeers(): Peers {
-    const { config, memberId } = this.options;
     const { clock, logger } = this.#dependencies;
-    return new Peers(
-      { ids: config.members.map(({ id }) => id).filter((id) => id !== memberId) },
+    return new Peers({
+      transport: this.transport,
+      registry: this.parts.registry,
+      clock,
+      logger,
+      ownReport: () => this.#ownReport(),
+      onRaft: (message) => this.driver.receive(message),
+      onReport: (from, report) => {
+        this.#roots.reported(from, report.roots);
+        this.#producer.wake();
+      },
+      onConnection: (peer, connected) => {
+        logger.info({ peer, connected }, 'peer connection changed');
+        if (connected) this.driver.peerConnected(peer);
+        else this.driver.peerDisconnected(peer);
+      },
+      onRejected: (by, reason) =>
+        this.#fatal(new LedgerError('STORE_DAMAGED', reason, { fields: { by } })),
+    });
+  }
+
+  #makeMembership(): Membership {
+    const { config, memberId: self } = this.options;
+    const { clock, logger } = this.#dependencies;
+    return new Membership(
       {
-        transport: this.parts.transport,
-        registry: this.parts.registry,
+        self,
+        file: config.members.map(recordOf),
+        applied: this.parts.ledger.head.configuration,
+        departureMs: DEPARTURE_TIMEOUTS * config.raft.electionTimeoutMs,
+      },
+      {
         clock,
         logger,
-        ownReport: () => this.#ownReport(),
-        onRaft: (message) => this.driver.receive(message),
-        onReport: (from, report) => this.#reported(from, report),
-        onConnection: (peer, connected) => {
-          logger.info({ peer, connected }, 'peer connection changed');
-          if (connected) this.driver.peerConnected(peer);
-          else this.driver.peerDisconnected(peer);
+        setPeers: (peers) => {
+          this.transport.setPeers(peers);
+          this.peers.configure(peers.map(({ id }) => id));
         },
-        onRejected: (by, reason) =>
-          this.#fatal(new LedgerError('STORE_DAMAGED', reason, { fields: { by } })),
+        onChange: (inForce) => this.#configured(inForce),
+        onRemoved: (reason) => this.#standing.leave(reason),
       },
     );
+  }
+
+  #makeSnapshots(): SnapshotExchange {
+    const { config, memberId } = this.options;
+    const { genesisHash, database } = this.parts;
+    return new SnapshotExchange(
+      {
+        memberFolder: memberOf(config, memberId).dataFolder,
+        chain: { clusterId: config.clusterId, genesisHash },
+      },
+      {
+        ...this.#dependencies,
+        database,
+        fileSystem: nodeFileSystem,
+        request: (to, payload, signal) =>
+          this.transport.request(to, requestOf('snapshot', payload), signal),
+        offer: (position) => this.driver.offerSnapshot(position),
+        onFatal: (error) => this.#fatal(error),
+      },
+    );
+  }
+
+  #makeCompaction(): Compaction {
+    const { wal, database } = this.parts;
+    return new Compaction(this.options.config.wal, {
+      log: wal,
+      database,
+      demands: () => this.#logDemands(),
+      logger: this.#dependencies.logger,
+      onFatal: (error) => this.#fatal(error),
+    });
   }
 
   #propose(command: Command) {
@@ -284,12 +346,14 @@ export class Member {
   #settle(effects: RangeEffects): void {
     this.admission.applied(effects);
     this.finality.reached(effects.finals);
-    for (const { block } of effects.decided) this.#headerDecided(block.header);
+    for (const { block } of effects.decided) this.#roots.decided(block.header);
     if (effects.executed !== undefined) {
       const { outcome } = effects.executed;
       this.heights.reached(outcome.height);
       this.triePipeline.executed(outcome);
     }
+    if (effects.configuration !== undefined) this.membership.confirmed(effects.configuration);
+    this.#compaction.check();
     this.#producer.wake();
   }
 
@@ -316,59 +380,46 @@ export class Member {
       folderId: this.parts.ledger.folderId,
       appliedIndex: this.driver.appliedIndex,
       executedHeight: this.ledger.head.executedHeight,
-      roots: this.#recentRoots,
+      roots: this.#roots.recent,
     };
   }
 
-  #reported(from: number, report: MemberReport): void {
-    for (const { height, root } of report.roots)
-      this.#judge(this.#roots.report(from, height, root));
-    this.#producer.wake();
-  }
-
   #rootComputed(height: Height, root: Hash): void {
-    this.#recentRoots = [{ height, root }, ...this.#recentRoots].slice(0, REPORTED_ROOTS_MAX);
-    this.#judge(this.#roots.report(this.options.memberId, height, root));
+    this.#roots.computed(height, root);
     this.hashedHeights.reached(height);
     this.peers.report();
     this.#producer.wake();
   }
 
-  /** A header carries the root of two heights below; those of the first two are genesis by definition. */
-  #headerDecided(header: { height: Height; stateRoot: Hash }): void {
-    if (header.height > 2) this.#judge(this.#roots.decided(header.height - 2, header.stateRoot));
+  #configured({ configuration }: AppliedConfiguration): void {
+    this.#agreement.configure(configuration);
+    this.readiness.joining(!this.membership.isMember);
+    this.#producer.wake();
   }
 
-  /** After a restart the newest roots are known from the store, and peers may still be waiting for them. */
-  async #recallRoots(): Promise<void> {
-    const { trieHeight, chain, head } = this.parts.ledger;
-    for (let height = Math.max(0, trieHeight - REPORTED_ROOTS_MAX + 1); height <= trieHeight; ) {
-      const root = await chain.stateRoot(height);
-      assert(root !== undefined, 'the root of every hashed height is stored');
-      this.#recentRoots = [{ height, root }, ...this.#recentRoots];
-      this.#judge(this.#roots.report(this.options.memberId, height, root));
-      height += 1;
-    }
-    for (let height = Math.max(1, head.decidedHeight - 1); height <= head.decidedHeight; ) {
-      this.#headerDecided((await chain.storedBlock(height)).block.header);
-      height += 1;
-    }
+  #logDemands(): LogDemands {
+    const lately = this.driver
+      .status()
+      .peers.filter(
+        ({ id, active, state }) => state !== 'snapshot' && (active || this.peers.isConnected(id)),
+      );
+    return {
+      appliedIndex: this.ledger.head.appliedIndex,
+      pinnedIndex: this.snapshots.pinnedIndex,
+      followers: lately.map(({ match }) => match),
+    };
   }
 
-  /** A member that is wrong keeps its log and nothing else: it neither leads, executes, answers nor signs. */
-  #judge(divergence: Divergence | undefined): void {
-    if (divergence === undefined || this.readiness.fencedReason !== undefined) return;
-    const reason = fenceReason(divergence);
-    this.#dependencies.logger.error({ reason }, 'this member fences itself');
-    this.readiness.fence(reason);
+  #fenced(): void {
     this.driver.setEligible(false);
     this.#producer.lead(undefined);
-    storeFence(reason, this.parts.database).catch((thrown) => this.#fatal(thrown));
   }
 
   /** A planned stop should cost the cluster no election timeout. */
   async #handOver(): Promise<void> {
-    if (this.#leadership.role !== 'leader' || this.options.config.members.length === 1) return;
+    const { voters } = this.membership.inForce.configuration;
+    const isAlone = voters.every((id) => id === this.options.memberId);
+    if (this.#leadership.role !== 'leader' || isAlone) return;
     const { electionTimeoutMs } = this.options.config.raft;
     this.driver.setEligible(false);
     const deadlineMs = this.#dependencies.clock.monotonicMs() + 2 * electionTimeoutMs;

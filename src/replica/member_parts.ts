@@ -1,26 +1,24 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { MemberTransport } from '../cluster/member_transport.ts';
-import { type Config, memberOf, tlsFiles } from '../config/config.ts';
+import { type Config, memberOf } from '../config/config.ts';
 import { RecoveryPool } from '../crypto/recovery_pool.ts';
 import { ExecutorThread } from '../execution/executor_thread.ts';
 import { FlatState } from '../ledger/flat_state.ts';
-import { LOG_MADE_KEY, trieNodeKey } from '../ledger/keys.ts';
-import { LedgerError } from '../ledger/ledger_error.ts';
+import { trieNodeKey } from '../ledger/keys.ts';
 import { genesisState, type OpenedLedger, openLedger } from '../ledger/open_ledger.ts';
 import { toPrefixedHex } from '../lib/bytes.ts';
 import type { Clock, Logger, Random } from '../lib/environment.ts';
 import { createOrVerifyDataFolder } from '../storage/data_folder.ts';
 import { Database } from '../storage/database.ts';
-import { WriteBatch } from '../storage/write_batch.ts';
+import { nodeFolderFiles } from '../storage/folder_files.ts';
+import { openGeneration, removeOtherGenerations } from '../storage/generations.ts';
 import { TrieThread } from '../trie/trie_thread.ts';
 import type { MemberId } from '../types/entry.ts';
 import type { Genesis } from '../types/genesis.ts';
-import { nodeFileSystem } from '../wal/node_file_system.ts';
-import { Wal } from '../wal/wal.ts';
+import type { Wal } from '../wal/wal.ts';
 import { firstConfiguration } from './first_configuration.ts';
 import { FOLDER_ID_BYTES } from './member_message.ts';
 import { PeerRegistry } from './peer_registry.ts';
+import { checkLogReaches, installSnapshot, openLog, refuseWhenRemoved } from './stores.ts';
+import type { TraceSink } from './trace.ts';
 
 export interface MemberOptions {
   readonly config: Config;
@@ -36,6 +34,12 @@ export interface MemberDependencies {
   readonly logger: Logger;
   /** The member cannot go on and must be ended; everything acknowledged is durable. */
   readonly onFatal: (error: unknown) => void;
+  /** The cluster goes on without this member, for good: it shall be stopped. */
+  readonly onRemoved: (reason: string) => void;
+  /** A snapshot is ready to be put in place of state and log: the member shall be stopped and started again. */
+  readonly onInstall: () => void;
+  /** Where the protocol's events are written down, if anywhere. */
+  readonly trace?: TraceSink | undefined;
 }
 
 /** Everything of a member that holds a file, a thread or a port, and how to give it back. */
@@ -49,7 +53,6 @@ export interface MemberParts {
   readonly trie: TrieThread;
   readonly executor: ExecutorThread;
   readonly recovery: RecoveryPool;
-  readonly transport: MemberTransport;
   /** In the order in which they must run. */
   readonly closers: (() => Promise<unknown>)[];
 }
@@ -97,9 +100,13 @@ async function openStores(
   const { clusterId } = config;
   const identity = { genesisHash: toPrefixedHex(genesisHash), clusterId, memberId };
   await createOrVerifyDataFolder({ directory: dataFolder, identity });
+  await installSnapshot({ config, memberId }, logger);
+  const generation = await openGeneration(dataFolder, nodeFolderFiles);
   // The database comes first: its lock keeps a second process out of the log as well.
-  const database = await Database.open({ directory: join(dataFolder, 'state') });
+  const database = await Database.open({ directory: generation.stateDirectory });
   closers.push(() => database.close());
+  await removeOtherGenerations(dataFolder, generation, nodeFolderFiles);
+  await refuseWhenRemoved(memberId, database);
   const ledger = await openLedger(
     {
       genesis,
@@ -110,13 +117,11 @@ async function openStores(
     },
     database,
   );
-  const wal = await openLog({ dataFolder, clusterId, memberId, config, logger }, database);
+  const { logDirectory } = generation;
+  const wal = await openLog({ logDirectory, memberId, config, logger }, database);
   closers.push(() => wal.close());
-  checkLogReaches(wal, ledger);
-  const registry = await PeerRegistry.load(
-    config.members.map(({ id }) => id),
-    database,
-  );
+  checkLogReaches(wal, ledger.head);
+  const registry = new PeerRegistry(database);
   const flatState = new FlatState(
     database,
     async (height) => (await ledger.chain.block(height))?.blockId,
@@ -124,64 +129,16 @@ async function openStores(
   return { genesisHash, database, wal, ledger, registry, flatState };
 }
 
-/** Opens the log, or makes it once: a member without the votes that it gave must not vote again. */
-async function openLog(
-  options: {
-    dataFolder: string;
-    clusterId: string;
-    memberId: MemberId;
-    config: Config;
-    logger: Logger;
-  },
-  database: Database,
-): Promise<Wal> {
-  const { clusterId, memberId, config, logger } = options;
-  const directory = join(options.dataFolder, 'log');
-  const wasMade = (await database.get(LOG_MADE_KEY)) !== undefined;
-  const files = await readdir(directory).catch(() => []);
-  if (wasMade && files.length === 0)
-    throw new LedgerError(
-      'STORE_DAMAGED',
-      `the log in ${directory} is gone, and with it the votes of this member: restore the whole data folder, ` +
-        'or remove this member and add a new one under a new id',
-      { fields: { path: directory } },
-    );
-  const wal = await Wal.open(
-    { directory, identity: { clusterId, memberId }, ...config.wal },
-    { fileSystem: nodeFileSystem, logger },
-  );
-  if (wasMade) return wal;
-  const batch = new WriteBatch();
-  batch.put(LOG_MADE_KEY, Uint8Array.of(1));
-  await database.write(batch);
-  await database.flush();
-  return wal;
-}
-
-/** A log that ends below what was applied, or differs there, has lost entries that were acknowledged. */
-function checkLogReaches(wal: Wal, { head }: OpenedLedger): void {
-  const { appliedIndex, appliedTerm } = head;
-  if (appliedIndex === 0) return;
-  if (wal.lastIndex >= appliedIndex && wal.term(appliedIndex) === appliedTerm) return;
-  throw new LedgerError(
-    'STORE_DAMAGED',
-    `the log ends at ${wal.lastIndex} but the state holds entries up to ${appliedIndex}: the log was lost or exchanged; ` +
-      'restore the whole data folder, or remove this member and add a new one under a new id',
-    { fields: { lastIndex: wal.lastIndex, appliedIndex } },
-  );
-}
-
 async function startThreads(
-  { config, memberId }: MemberOptions,
+  { config }: MemberOptions,
   parts: MemberDependencies & {
     database: Database;
     ledger: OpenedLedger;
     flatState: FlatState;
-    genesisHash: Uint8Array;
   },
   closers: (() => Promise<unknown>)[],
 ) {
-  const { clock, random, logger, database, ledger, flatState, genesisHash } = parts;
+  const { logger, database, ledger, flatState } = parts;
   const trie = new TrieThread(
     {
       height: ledger.trieHeight,
@@ -202,21 +159,7 @@ async function startThreads(
   );
   closers.push(() => recovery.stop());
   await Promise.all([trie.start(), executor.start(), recovery.start()]);
-  const { host, ports } = memberOf(config, memberId);
-  const transport = new MemberTransport(
-    {
-      self: memberId,
-      clusterId: config.clusterId,
-      genesisHash,
-      listen: { host, port: ports.peer },
-      peers: config.members
-        .filter(({ id }) => id !== memberId)
-        .map((member) => ({ id: member.id, host: member.host, port: member.ports.peer })),
-      tls: tlsFiles(config, `member-${memberId}`),
-    },
-    { clock, random, logger },
-  );
-  return { trie, executor, recovery, transport };
+  return { trie, executor, recovery };
 }
 
 function randomBytes(length: number, random: Random): Uint8Array {

@@ -1,7 +1,9 @@
 import { ClusterError } from '../cluster/cluster_error.ts';
 import type { CallRequest } from '../execution/call.ts';
 import type { Clock } from '../lib/environment.ts';
+import type { MemberRecord } from '../types/configuration.ts';
 import type { MemberId } from '../types/entry.ts';
+import type { MemberAddition, MembershipChanged, MembershipView } from '../types/membership.ts';
 import { NodeError } from '../types/node_error.ts';
 import { type Address, type Hash, type Height, ZERO_HASH } from '../types/primitives.ts';
 import type { FinalState, SubmitResult } from '../types/submission.ts';
@@ -15,10 +17,11 @@ import type {
   TransactionDetail,
 } from '../types/views.ts';
 import { Calls } from './calls.ts';
-import { decodeSubmission, encodeSubmitResults } from './forwarding.ts';
+import { ClusterAdmin } from './cluster_admin.ts';
 import type { Member } from './member.ts';
 import { Proofs } from './proofs.ts';
 import { Reads } from './reads.ts';
+import { requestOf } from './requests.ts';
 import { SubmitRouter } from './submit_router.ts';
 
 /** How long a linearizable read looks for a leader when its client set no deadline. */
@@ -33,13 +36,15 @@ export class MemberService {
   readonly #reads: Reads;
   readonly #calls: Calls;
   readonly #proofs: Proofs;
+  readonly #admin: ClusterAdmin;
 
   constructor(options: { version: string }, dependencies: { member: Member; clock: Clock }) {
     const { member, clock } = dependencies;
     this.#member = member;
     this.#version = options.version;
     this.#clock = clock;
-    const { database, transport, ledger, executor, trie } = member.parts;
+    const { database, ledger, executor, trie } = member.parts;
+    const { driver, membership, transport } = member;
     const { chain, mempool } = ledger;
     this.#reads = new Reads({ database, chain, mempool });
     this.#calls = new Calls(
@@ -51,12 +56,14 @@ export class MemberService {
       leader: () => member.leadership.leader,
       self: member.options.memberId,
       submitHere: (raws) => member.admission.submit(raws),
-      ask: (target, payload, signal) => transport.request(target, payload, signal),
+      ask: (target, payload, signal) =>
+        transport.request(target, requestOf('submission', payload), signal),
       isNotSent: (thrown) => thrown instanceof ClusterError && thrown.code === 'NOT_SENT',
       clock,
     });
-    transport.onRequest(async (_from, payload) =>
-      encodeSubmitResults(await member.admission.submit(decodeSubmission(payload))),
+    this.#admin = new ClusterAdmin(
+      { self: member.options.memberId },
+      { driver, membership, clock, isConnected: (peer) => member.peers.isConnected(peer) },
     );
   }
 
@@ -162,8 +169,7 @@ export class MemberService {
     const answer = this.#member.driver.transferLeadership(target);
     if (answer?.refused === 'unknown-member')
       throw new NodeError('UNKNOWN_MEMBER', `there is no member ${target}`);
-    if (answer?.refused === 'not-leader')
-      throw new NodeError('NOT_LEADER', `ask the leader, member ${answer.leader ?? 'unknown'}`);
+    if (answer?.refused === 'not-leader') throw this.#admin.notLeader(answer.leader);
     if (answer !== undefined)
       throw new NodeError('TRANSFER_FAILED', 'another transfer is under way; try again later');
     const { electionTimeoutMs } = this.#member.options.config.raft;
@@ -182,17 +188,47 @@ export class MemberService {
     }
   }
 
+  /** Who the cluster consists of, as this member sees it. */
+  listMembers(): MembershipView {
+    return this.#admin.list();
+  }
+
+  addMember(addition: MemberAddition, signal: AbortSignal): Promise<MembershipChanged> {
+    return this.#admin.add(addition, undefined, signal);
+  }
+
+  replaceMember(
+    replaced: MemberId,
+    addition: MemberAddition,
+    signal: AbortSignal,
+  ): Promise<MembershipChanged> {
+    return this.#admin.add(addition, replaced, signal);
+  }
+
+  promoteMember(id: MemberId, signal: AbortSignal): Promise<MembershipChanged> {
+    return this.#admin.promote(id, signal);
+  }
+
+  removeMember(id: MemberId, signal: AbortSignal): Promise<MembershipChanged> {
+    return this.#admin.remove(id, signal);
+  }
+
+  updateMember(record: MemberRecord, signal: AbortSignal): Promise<MembershipChanged> {
+    return this.#admin.update(record, signal);
+  }
+
   #memberStatuses(commitIndex: number) {
-    const { config, memberId } = this.#member.options;
-    return config.members.map(({ id, host, ports }) => {
+    const { memberId } = this.#member.options;
+    const { members } = this.#member.membership.inForce.configuration;
+    return members.map(({ id, address }) => {
       const isSelf = id === memberId;
       const applied = isSelf
         ? this.#member.driver.appliedIndex
         : this.#member.peers.reportOf(id)?.appliedIndex;
       return {
         id,
-        host,
-        apiPort: ports.api,
+        host: address.host,
+        apiPort: address.apiPort,
         connected: isSelf || this.#member.peers.isConnected(id),
         lagEntries: applied === undefined ? undefined : Math.max(0, commitIndex - applied),
       };

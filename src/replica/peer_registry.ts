@@ -10,46 +10,32 @@ import type { MemberId } from '../types/entry.ts';
  */
 export class PeerRegistry {
   readonly #database: Database;
-  readonly #folders: Map<MemberId, Uint8Array>;
-  /** Records of this start: resolved once durable. */
-  readonly #recorded = new Map<MemberId, Promise<void>>();
+  /** Of the members that were asked about: ids are few, since the transport admits no others. */
+  readonly #folders = new Map<MemberId, Promise<Uint8Array>>();
 
-  static async load(members: readonly MemberId[], database: Database): Promise<PeerRegistry> {
-    const stored = await database.getMany(members.map(peerFolderKey));
-    const folders = new Map<MemberId, Uint8Array>();
-    for (const [position, member] of members.entries()) {
-      const folderId = stored[position];
-      if (folderId !== undefined) folders.set(member, folderId);
-    }
-    return new PeerRegistry({ folders }, { database });
-  }
-
-  constructor(
-    options: { folders: Map<MemberId, Uint8Array> },
-    dependencies: { database: Database },
-  ) {
-    this.#folders = options.folders;
-    this.#database = dependencies.database;
+  constructor(database: Database) {
+    this.#database = database;
   }
 
   /** True for the folder that the member has always had; the first one is recorded for ever. */
   async isKnown(member: MemberId, folderId: Uint8Array): Promise<boolean> {
     let known = this.#folders.get(member);
     if (known === undefined) {
-      known = copyBytes(folderId);
+      known = this.#firstFolder(member, copyBytes(folderId));
       this.#folders.set(member, known);
-      this.#recorded.set(member, this.#record(member, known));
     }
-    // Nobody is taken for known before that would survive a crash here.
-    await this.#recorded.get(member);
-    return bytesEqual(known, folderId);
+    return bytesEqual(await known, folderId);
   }
 
-  async #record(member: MemberId, folderId: Uint8Array): Promise<void> {
+  /** Resolves once it is durable: nobody is taken for known before that would survive a crash here. */
+  async #firstFolder(member: MemberId, candidate: Uint8Array): Promise<Uint8Array> {
+    const stored = await this.#database.get(peerFolderKey(member));
+    if (stored !== undefined) return stored;
     const batch = new WriteBatch();
-    batch.put(peerFolderKey(member), folderId);
+    batch.put(peerFolderKey(member), candidate);
     await this.#database.write(batch);
     // It must be remembered after a loss of power as well, or the memory is worth nothing.
     await this.#database.flush();
+    return candidate;
   }
 }

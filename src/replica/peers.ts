@@ -44,16 +44,14 @@ const REPORT_INTERVAL_MS = 200;
  * folder that their id is known by.
  */
 export class Peers {
-  readonly #ids: readonly MemberId[];
+  #ids: readonly MemberId[] = [];
   readonly #dependencies: PeersDependencies;
   readonly #connected = new Set<MemberId>();
   readonly #introduced = new Set<MemberId>();
   readonly #reports = new Map<MemberId, MemberReport>();
   #cancelReport: () => void = () => undefined;
 
-  /** @param options.ids of the other members */
-  constructor(options: { ids: readonly MemberId[] }, dependencies: PeersDependencies) {
-    this.#ids = options.ids;
+  constructor(dependencies: PeersDependencies) {
     this.#dependencies = dependencies;
     dependencies.transport.onMessage((from, payload) => this.#receive(from, payload));
     dependencies.transport.onConnection((peer, connected) => this.#connection(peer, connected));
@@ -61,6 +59,12 @@ export class Peers {
 
   start(): void {
     this.report();
+  }
+
+  /** @param ids of the other members, as they are from now on */
+  configure(ids: readonly MemberId[]): void {
+    this.#ids = ids;
+    for (const known of this.#reports.keys()) if (!ids.includes(known)) this.#reports.delete(known);
   }
 
   stop(): void {

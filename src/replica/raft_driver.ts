@@ -243,6 +243,8 @@ export class RaftDriver {
   }
 
   #drain(): void {
+    // A lease is looked at as of now: later than the reads that it is to answer.
+    this.#raft.setTime(this.#dependencies.clock.monotonicMs());
     for (;;) {
       const ready = this.#raft.takeReady();
       if (ready === undefined) return;

@@ -3,15 +3,24 @@ import type { Readiness } from '../types/views.ts';
 
 const READY: Readiness = { ready: true, reason: '' };
 
+/** What keeps a member from being ready whatever else holds; the first of those that apply is told. */
+const OBSTACLES = ['STOPPING', 'REMOVED', 'FENCED', 'JOINING'] as const;
+
+type Obstacle = (typeof OBSTACLES)[number];
+
 /**
- * A member is ready when it is not fenced and has applied everything that the leader it follows had
- * committed when it began to follow.
+ * A member is ready when it belongs to the cluster, is not fenced, and has applied everything that the leader it
+ * follows had committed when it began to follow, or when this process last woke from a pause.
  */
 export class ReadinessWatch {
   readonly #catchUp: (signal: AbortSignal) => Promise<void>;
   readonly #pause: () => Promise<void>;
+  readonly #isAwake: () => boolean;
   readonly #listeners = new Set<(readiness: Readiness) => void>();
-  #current: Readiness = { ready: false, reason: 'NO_LEADER' };
+  readonly #obstacles = new Set<Obstacle>();
+  /** As it would be without obstacles. */
+  #progress: Readiness = { ready: false, reason: 'NO_LEADER' };
+  #told: Readiness = this.#progress;
   #fenced: string | undefined;
   #abort = new AbortController();
 
@@ -20,13 +29,17 @@ export class ReadinessWatch {
     catchUp: (signal: AbortSignal) => Promise<void>;
     /** Waits a moment before the next attempt. */
     pause: () => Promise<void>;
+    /** False when this process has not run for longer than a leader may be silent: what it knows is old. */
+    isAwake: () => boolean;
   }) {
     this.#catchUp = dependencies.catchUp;
     this.#pause = dependencies.pause;
+    this.#isAwake = dependencies.isAwake;
   }
 
   get current(): Readiness {
-    return this.#current;
+    if (!this.#isAwake()) this.doubt();
+    return this.#told;
   }
 
   get fencedReason(): string | undefined {
@@ -35,7 +48,7 @@ export class ReadinessWatch {
 
   watch(listener: (readiness: Readiness) => void): () => void {
     this.#listeners.add(listener);
-    listener(this.#current);
+    listener(this.current);
     return () => this.#listeners.delete(listener);
   }
 
@@ -46,7 +59,16 @@ export class ReadinessWatch {
       this.#become({ ready: false, reason: 'NO_LEADER' });
       return;
     }
-    if (!this.#current.ready) this.#become({ ready: false, reason: 'CATCHING_UP' });
+    if (!this.#progress.ready) this.#become({ ready: false, reason: 'CATCHING_UP' });
+    void this.#follow(this.#abort.signal);
+  }
+
+  /** The process was paused: others may have gone on without it, so it makes sure that it is still up to date. */
+  doubt(): void {
+    if (!this.#progress.ready) return;
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    this.#become({ ready: false, reason: 'CATCHING_UP' });
     void this.#follow(this.#abort.signal);
   }
 
@@ -63,23 +85,42 @@ export class ReadinessWatch {
     }
   }
 
+  /** A member that joins becomes ready once the cluster has taken it in. */
+  joining(isJoining: boolean): void {
+    if (isJoining) this.#obstacles.add('JOINING');
+    else this.#obstacles.delete('JOINING');
+    this.#tell();
+  }
+
   fence(reason: string): void {
     this.#fenced = reason;
-    this.#become({ ready: false, reason: 'FENCED' });
+    this.#hinder('FENCED');
+  }
+
+  removed(): void {
+    this.#hinder('REMOVED');
   }
 
   stop(): void {
     this.#abort.abort();
-    this.#become({ ready: false, reason: 'STOPPING' });
+    this.#hinder('STOPPING');
   }
 
-  #become(readiness: Readiness): void {
-    const next =
-      this.#fenced !== undefined && readiness.reason !== 'STOPPING'
-        ? { ready: false, reason: 'FENCED' }
-        : readiness;
-    if (next.ready === this.#current.ready && next.reason === this.#current.reason) return;
-    this.#current = next;
+  #hinder(obstacle: Obstacle): void {
+    this.#obstacles.add(obstacle);
+    this.#tell();
+  }
+
+  #become(progress: Readiness): void {
+    this.#progress = progress;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const obstacle = OBSTACLES.find((candidate) => this.#obstacles.has(candidate));
+    const next = obstacle === undefined ? this.#progress : { ready: false, reason: obstacle };
+    if (next.ready === this.#told.ready && next.reason === this.#told.reason) return;
+    this.#told = next;
     for (const listener of this.#listeners) listener(next);
   }
 }

@@ -1,4 +1,5 @@
-import { bytesEqual, toHex } from '../lib/bytes.ts';
+import { bytesEqual } from '../lib/bytes.ts';
+import type { Configuration } from '../types/configuration.ts';
 import type { MemberId } from '../types/entry.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 
@@ -10,7 +11,7 @@ export interface Divergence {
   readonly height: Height;
   readonly own: Hash;
   readonly other: Hash;
-  /** Who says otherwise: a majority of the members, or a decided header. */
+  /** Who says otherwise: a majority of the voters, or a decided header. */
   readonly authority: 'majority' | 'header';
 }
 
@@ -20,14 +21,19 @@ export interface Divergence {
  */
 export class RootAgreement {
   readonly #self: MemberId;
-  readonly #quorum: number;
+  /** One list of voters, or two in a joint configuration: each of them needs its majority. */
+  #electorates: readonly (readonly MemberId[])[] = [];
   readonly #roots = new Map<Height, Map<MemberId, Hash>>();
   readonly #headers = new Map<Height, Hash>();
   #newest: Height = 0;
 
-  constructor(options: { self: MemberId; members: number }) {
+  constructor(options: { self: MemberId }) {
     this.#self = options.self;
-    this.#quorum = Math.floor(options.members / 2) + 1;
+  }
+
+  /** Majorities are those of this configuration from now on; before the first one there is none. */
+  configure({ voters, outgoing }: Pick<Configuration, 'voters' | 'outgoing'>): void {
+    this.#electorates = [voters, outgoing].filter(({ length }) => length > 0);
   }
 
   /** What a member says of a height; a divergence when that shows this member to be wrong. */
@@ -51,12 +57,12 @@ export class RootAgreement {
     return this.#divergence(height);
   }
 
-  /** This member's root of a height, once a majority, itself included, computed the same. */
+  /** This member's root of a height, once a majority of the voters computed the same. */
   agreed(height: Height): Hash | undefined {
     const reports = this.#roots.get(height);
     const own = reports?.get(this.#self);
     if (reports === undefined || own === undefined) return undefined;
-    return this.#supporters(reports, own) >= this.#quorum ? own : undefined;
+    return this.#hasMajority(reports, own) ? own : undefined;
   }
 
   #divergence(height: Height): Divergence | undefined {
@@ -67,16 +73,20 @@ export class RootAgreement {
     if (header !== undefined && !bytesEqual(header, own))
       return { height, own, other: header, authority: 'header' };
     for (const other of reports.values())
-      if (!bytesEqual(other, own) && this.#supporters(reports, other) >= this.#quorum)
+      if (!bytesEqual(other, own) && this.#hasMajority(reports, other))
         return { height, own, other, authority: 'majority' };
     return undefined;
   }
 
-  #supporters(reports: Map<MemberId, Hash>, root: Hash): number {
-    const name = toHex(root);
-    let supporters = 0;
-    for (const reported of reports.values()) if (toHex(reported) === name) supporters += 1;
-    return supporters;
+  #hasMajority(reports: Map<MemberId, Hash>, root: Hash): boolean {
+    const supports = (id: MemberId): boolean => {
+      const reported = reports.get(id);
+      return reported !== undefined && bytesEqual(reported, root);
+    };
+    return (
+      this.#electorates.length > 0 &&
+      this.#electorates.every((voters) => voters.filter(supports).length * 2 > voters.length)
+    );
   }
 
   #advance(height: Height): void {

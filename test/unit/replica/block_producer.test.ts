@@ -45,7 +45,9 @@ async function makeProducer(members = 1): Promise<void> {
   );
   await executor.start();
   executor.reset(ledger.head.executedHeight);
-  roots = new RootAgreement({ self: 1, members });
+  roots = new RootAgreement({ self: 1 });
+  const voters = Array.from({ length: members }, (_, position) => position + 1);
+  roots.configure({ voters, outgoing: [] });
   for (let height = 0; height <= ledger.head.executedHeight; height += 1)
     roots.report(1, height, ROOT);
   const execute = executor.executeBlock.bind(executor);

@@ -11,6 +11,8 @@ import { Database } from '../../../src/storage/database.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
 import { blsSecret, genesis, silent } from '../ledger/chain_fixture.ts';
 
+const none = () => undefined;
+
 /** A solo member's data folder, with its log kept small. */
 async function memberFolder() {
   const directory = await mkdtemp(join(tmpdir(), 'blockraft-parts-'));
@@ -27,7 +29,14 @@ wal: { segmentBytes: 1048576 }
   const open = (): Promise<MemberParts> =>
     openParts(
       { config, memberId: 1, genesis, secretKey: blsSecret },
-      { clock: systemClock, random: () => 0.5, logger: silent, onFatal: () => undefined },
+      {
+        clock: systemClock,
+        random: () => 0.5,
+        logger: silent,
+        onFatal: none,
+        onRemoved: none,
+        onInstall: none,
+      },
     );
   return { folder: join(directory, 'member-1'), open };
 }
@@ -44,7 +53,7 @@ it('opens again what it made', async () => {
 it('refuses to start without the log that it once had, whose votes are gone with it (scenario 2)', async () => {
   const { folder, open } = await memberFolder();
   await closeAll((await open()).closers);
-  await rm(join(folder, 'log'), { recursive: true });
+  await rm(join(folder, 'generation-1', 'log'), { recursive: true });
   await expect(open()).rejects.toMatchObject({
     code: 'STORE_DAMAGED',
     message: expect.stringContaining('under a new id'),
@@ -54,7 +63,7 @@ it('refuses to start without the log that it once had, whose votes are gone with
 it('refuses to start with a log that ends below what was applied (scenario 48)', async () => {
   const { folder, open } = await memberFolder();
   await closeAll((await open()).closers);
-  const database = await Database.open({ directory: join(folder, 'state') });
+  const database = await Database.open({ directory: join(folder, 'generation-1', 'state') });
   const batch = new WriteBatch();
   batch.put(
     HEAD_KEY,

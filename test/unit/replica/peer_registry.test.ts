@@ -16,7 +16,7 @@ async function temporaryDirectory(): Promise<string> {
 it('knows a member by its first data folder, also after a restart (scenario 63)', async () => {
   const directory = await temporaryDirectory();
   let database = await Database.open({ directory });
-  const first = await PeerRegistry.load([1, 2, 3], database);
+  const first = new PeerRegistry(database);
   expect(await first.isKnown(2, folder(1))).toBe(true);
   expect(await first.isKnown(2, folder(1))).toBe(true);
   expect(await first.isKnown(2, folder(9))).toBe(false);
@@ -24,7 +24,7 @@ it('knows a member by its first data folder, also after a restart (scenario 63)'
   await database.close();
   database = await Database.open({ directory });
   onTestFinished(() => database.close());
-  const second = await PeerRegistry.load([1, 2, 3], database);
+  const second = new PeerRegistry(database);
   expect(await second.isKnown(2, folder(9))).toBe(false);
   expect(await second.isKnown(2, folder(1))).toBe(true);
 });
@@ -33,7 +33,7 @@ it('takes nobody for known before that is durable, whoever asks meanwhile', asyn
   const events: string[] = [];
   let finish: () => void = () => undefined;
   const database = {
-    getMany: async () => [undefined],
+    get: async () => undefined,
     write: async () => undefined,
     flush: () =>
       new Promise<void>((resolve) => {
@@ -43,7 +43,7 @@ it('takes nobody for known before that is durable, whoever asks meanwhile', asyn
         };
       }),
   };
-  const registry = await PeerRegistry.load([2], database as unknown as Database);
+  const registry = new PeerRegistry(database as unknown as Database);
   const answers = [1, 1].map(async (byte) => {
     events.push((await registry.isKnown(2, folder(byte))) ? 'known' : 'unknown');
   });

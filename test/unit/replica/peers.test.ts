@@ -42,32 +42,29 @@ beforeEach(() => {
       return Buffer.from(known).equals(folderId);
     },
   } as unknown as PeerRegistry;
-  new Peers(
-    { ids: [2, 3] },
-    {
-      transport: {
-        send: (to, _channel, payload) => sent.push({ to, kind: payload[0] }) > 0,
-        onMessage: (handler) => {
-          receive = handler;
-        },
-        onConnection: (handler) => {
-          connection = handler;
-        },
+  new Peers({
+    transport: {
+      send: (to, _channel, payload) => sent.push({ to, kind: payload[0] }) > 0,
+      onMessage: (handler) => {
+        receive = handler;
       },
-      registry,
-      clock: new ManualClock(),
-      logger: silent,
-      ownReport: () => ({ folderId: OLD, appliedIndex: 0, executedHeight: 0, roots: [] }),
-      onRaft: () => {
-        raftMessages += 1;
+      onConnection: (handler) => {
+        connection = handler;
       },
-      onReport: () => {
-        reports += 1;
-      },
-      onConnection: () => undefined,
-      onRejected: (_by, reason) => rejections.push(reason),
     },
-  );
+    registry,
+    clock: new ManualClock(),
+    logger: silent,
+    ownReport: () => ({ folderId: OLD, appliedIndex: 0, executedHeight: 0, roots: [] }),
+    onRaft: () => {
+      raftMessages += 1;
+    },
+    onReport: () => {
+      reports += 1;
+    },
+    onConnection: () => undefined,
+    onRejected: (_by, reason) => rejections.push(reason),
+  });
 });
 
 describe('Peers', () => {

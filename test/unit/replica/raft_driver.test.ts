@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Message } from '../../../src/raft/messages.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
-import type { ReadState, Ready } from '../../../src/raft/ready.ts';
+import type {
+  ConfigurationChange,
+  ReadState,
+  Ready,
+  SnapshotPosition,
+} from '../../../src/raft/ready.ts';
 import { RaftDriver } from '../../../src/replica/raft_driver.ts';
 import type { Entry, HardState } from '../../../src/types/entry.ts';
 import { ManualClock, quiet, until } from '../ledger/chain_fixture.ts';
@@ -11,6 +16,8 @@ class ScriptedRaft {
   readonly readies: Ready[] = [];
   readonly notes: string[];
   failure: Error | undefined;
+  timeMs = 0;
+  snapshotAnswer: 'install' | 'notNeeded' = 'notNeeded';
   answerReads: ((requestId: number) => ReadState | undefined) | undefined;
 
   constructor(notes: string[]) {
@@ -27,10 +34,21 @@ class ScriptedRaft {
   tick = (): void => this.#note('tick');
   step = (message: Message): void => this.#note(`step ${message.type}`);
   peerConnected = (peer: number): void => this.#note(`connected ${peer}`);
+  setTime = (monotonicMs: number): void => {
+    this.timeMs = monotonicMs;
+  };
   setEligible = (eligible: boolean): void => this.#note(`eligible ${eligible}`);
   propose = (): { index: number; term: number } => {
     this.#note('propose');
     return { index: 7, term: 2 };
+  };
+  changeConfiguration = ({ kind }: ConfigurationChange): { index: number; term: number } => {
+    this.#note(`change ${kind}`);
+    return { index: 8, term: 2 };
+  };
+  acceptSnapshot = ({ index }: SnapshotPosition): 'install' | 'notNeeded' => {
+    this.#note(`snapshot ${index}`);
+    return this.snapshotAnswer;
   };
   transferLeadership = (target: number): void => this.#note(`transfer ${target}`);
   readIndex = (requestId: number): void => {
@@ -72,6 +90,8 @@ function ready(fields: Partial<Ready>): Ready {
     committed: undefined,
     readStates: [],
     leadership: undefined,
+    snapshotWanted: undefined,
+    configuration: undefined,
     ...fields,
   };
 }
@@ -110,6 +130,8 @@ beforeEach(() => {
       defer: setImmediate,
       send: ({ to }) => notes.push(`send ${to}`),
       onLeadership: ({ term }) => notes.push(`term ${term}`),
+      onConfiguration: ({ index }) => notes.push(`configuration ${index}`),
+      onSnapshotWanted: ({ from, index }) => notes.push(`wanted ${index} of ${from}`),
       onFatal: (error) => fatal.push(error),
     },
   );

@@ -9,13 +9,15 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 function makeWatch(attempts: (() => Promise<void>)[]) {
   const queue = [...attempts];
+  const awake = { now: true };
   const watch = new ReadinessWatch({
     catchUp: () => (queue.shift() ?? (() => new Promise<void>(() => undefined)))(),
     pause: async () => undefined,
+    isAwake: () => awake.now,
   });
   const seen: string[] = [];
   watch.watch(({ ready, reason }) => seen.push(ready ? 'ready' : reason));
-  return { watch, seen };
+  return { watch, seen, awake };
 }
 
 describe('ReadinessWatch', () => {

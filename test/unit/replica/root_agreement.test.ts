@@ -3,9 +3,15 @@ import { RootAgreement } from '../../../src/replica/root_agreement.ts';
 
 const root = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 
+function agreement(voters: number[], outgoing: number[] = []): RootAgreement {
+  const made = new RootAgreement({ self: 1 });
+  made.configure({ voters, outgoing });
+  return made;
+}
+
 describe('RootAgreement', () => {
   it('agrees once a majority, itself included, computed the same', () => {
-    const roots = new RootAgreement({ self: 1, members: 3 });
+    const roots = agreement([1, 2, 3]);
     expect(roots.agreed(7)).toBeUndefined();
     expect(roots.report(1, 7, root(1))).toBeUndefined();
     expect(roots.agreed(7)).toBeUndefined();
@@ -14,13 +20,13 @@ describe('RootAgreement', () => {
   });
 
   it('needs nobody else when the member is alone', () => {
-    const roots = new RootAgreement({ self: 1, members: 1 });
+    const roots = agreement([1]);
     roots.report(1, 1, root(9));
     expect(roots.agreed(1)).toEqual(root(9));
   });
 
   it('never agrees to a root that this member did not compute', () => {
-    const roots = new RootAgreement({ self: 1, members: 5 });
+    const roots = agreement([1, 2, 3, 4, 5]);
     roots.report(1, 3, root(1));
     roots.report(2, 3, root(2));
     roots.report(3, 3, root(2));
@@ -28,7 +34,7 @@ describe('RootAgreement', () => {
   });
 
   it('says that this member is wrong when a majority computed another root', () => {
-    const roots = new RootAgreement({ self: 1, members: 3 });
+    const roots = agreement([1, 2, 3]);
     roots.report(2, 4, root(2));
     roots.report(3, 4, root(2));
     expect(roots.report(1, 4, root(1))).toEqual({
@@ -40,7 +46,7 @@ describe('RootAgreement', () => {
   });
 
   it('does not call itself wrong because of a minority', () => {
-    const roots = new RootAgreement({ self: 1, members: 3 });
+    const roots = agreement([1, 2, 3]);
     roots.report(1, 4, root(1));
     expect(roots.report(2, 4, root(2))).toBeUndefined();
     expect(roots.report(3, 4, root(1))).toBeUndefined();
@@ -48,14 +54,36 @@ describe('RootAgreement', () => {
   });
 
   it('gives a decided header precedence over any majority', () => {
-    const roots = new RootAgreement({ self: 1, members: 3 });
+    const roots = agreement([1, 2, 3]);
     roots.report(1, 4, root(1));
     roots.report(2, 4, root(1));
     expect(roots.decided(4, root(3))?.authority).toBe('header');
   });
 
+  it('counts voters alone, itself among them only when it votes', () => {
+    const roots = agreement([2, 3, 4]);
+    roots.report(1, 4, root(1));
+    roots.report(2, 4, root(1));
+    roots.report(9, 4, root(1));
+    expect(roots.agreed(4)).toBeUndefined();
+    roots.report(3, 4, root(1));
+    expect(roots.agreed(4)).toEqual(root(1));
+  });
+
+  it('needs both majorities of a joint configuration, and none before it knows of a cluster', () => {
+    const joint = agreement([1, 4, 5], [1, 2, 3]);
+    for (const id of [1, 4, 5]) joint.report(id, 4, root(1));
+    expect(joint.agreed(4)).toBeUndefined();
+    joint.report(3, 4, root(1));
+    expect(joint.agreed(4)).toEqual(root(1));
+    const joining = agreement([]);
+    joining.report(1, 4, root(1));
+    expect(joining.report(2, 4, root(2))).toBeUndefined();
+    expect(joining.agreed(4)).toBeUndefined();
+  });
+
   it('remembers a bounded number of heights, whatever peers claim', () => {
-    const roots = new RootAgreement({ self: 1, members: 3 });
+    const roots = agreement([1, 2, 3]);
     roots.report(1, 10, root(1));
     // Far above: forgotten, so that it counts only when it is said again.
     roots.report(2, 1_000_000, root(5));

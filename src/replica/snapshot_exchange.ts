@@ -1,0 +1,122 @@
+import { SNAPSHOT_RANGES } from '../ledger/keys.ts';
+import { readSnapshotHead } from '../ledger/snapshot_head.ts';
+import type { Clock, Logger, Random } from '../lib/environment.ts';
+import { errorText } from '../lib/error.ts';
+import type { SnapshotPosition, SnapshotWanted } from '../raft/ready.ts';
+import type { ChainIdentity } from '../snapshot/manifest.ts';
+import { SnapshotFetch } from '../snapshot/snapshot_fetch.ts';
+import { SnapshotSource } from '../snapshot/snapshot_source.ts';
+import { discardStaging } from '../snapshot/staging.ts';
+import type { Database } from '../storage/database.ts';
+import type { MemberId } from '../types/entry.ts';
+import type { FileSystem } from '../wal/file_system.ts';
+
+export interface SnapshotExchangeOptions {
+  readonly memberFolder: string;
+  readonly chain: ChainIdentity;
+}
+
+export interface SnapshotExchangeDependencies {
+  readonly database: Database;
+  readonly fileSystem: FileSystem;
+  /** Asks a member for a part of its snapshot. */
+  readonly request: (to: MemberId, payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
+  /** Asks the core whether the snapshot at hand must replace state and log. */
+  readonly offer: (position: SnapshotPosition) => 'install' | 'notNeeded';
+  /** It must: this member shall be stopped and started again. */
+  readonly onInstall: () => void;
+  readonly onFatal: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Pause after a fetch that failed; the leader repeats its wish with each heartbeat. */
+const RETRY_MS = 500;
+
+interface Fetching {
+  readonly wanted: SnapshotWanted;
+  readonly abort: AbortController;
+}
+
+/** Snapshots of this member for others, and those of others for this member. */
+export class SnapshotExchange {
+  readonly #options: SnapshotExchangeOptions;
+  readonly #dependencies: SnapshotExchangeDependencies;
+  readonly #source: SnapshotSource;
+  readonly #fetch: SnapshotFetch;
+  #fetching: Fetching | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #restUntilMs = Number.NEGATIVE_INFINITY;
+  #stopped = false;
+
+  constructor(options: SnapshotExchangeOptions, dependencies: SnapshotExchangeDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#source = new SnapshotSource(
+      { chain: options.chain, ranges: SNAPSHOT_RANGES },
+      { ...dependencies, readHead: readSnapshotHead },
+    );
+    this.#fetch = new SnapshotFetch(options, dependencies);
+  }
+
+  /** The log must be kept above this index for a member that fetches a snapshot; undefined when none does. */
+  get pinnedIndex(): number | undefined {
+    return this.#source.pinnedIndex;
+  }
+
+  /** Answers a member that fetches. */
+  handle(request: Uint8Array): Promise<Uint8Array> {
+    return this.#source.handle(request);
+  }
+
+  /** The leader's log begins behind what this member lacks. The latest wish counts. */
+  wanted(wanted: SnapshotWanted): void {
+    if (this.#stopped || this.#dependencies.clock.monotonicMs() < this.#restUntilMs) return;
+    const current = this.#fetching?.wanted;
+    if (current?.from === wanted.from && wanted.index <= current.index) return;
+    this.#fetching?.abort.abort();
+    const fetching = { wanted, abort: new AbortController() };
+    this.#fetching = fetching;
+    this.#running = this.#run(fetching).catch(this.#dependencies.onFatal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#fetching?.abort.abort();
+    await this.#running;
+    await this.#source.stop();
+  }
+
+  async #run(fetching: Fetching): Promise<void> {
+    const { wanted, abort } = fetching;
+    const staged = await this.#fetched(wanted, abort.signal);
+    if (this.#fetching !== fetching) return;
+    this.#fetching = undefined;
+    if (this.#stopped) return;
+    const { clock, offer, onInstall, fileSystem } = this.#dependencies;
+    if (staged === undefined) {
+      this.#restUntilMs = clock.monotonicMs() + RETRY_MS;
+      return;
+    }
+    if (offer(staged) === 'install') onInstall();
+    // The log has gone on meanwhile and holds what the snapshot does.
+    else await discardStaging(this.#options.memberFolder, fileSystem);
+  }
+
+  async #fetched(
+    { from, index }: SnapshotWanted,
+    signal: AbortSignal,
+  ): Promise<SnapshotPosition | undefined> {
+    try {
+      return await this.#fetch.fetch({ from, atLeastIndex: index, signal });
+    } catch (thrown) {
+      if (!signal.aborted)
+        this.#dependencies.logger.warn(
+          { from, index, reason: errorText(thrown) },
+          'no snapshot could be fetched',
+        );
+      return undefined;
+    }
+  }
+}
