@@ -104,6 +104,7 @@ export async function initCluster(
     environment: { HOME: directory },
   });
   requireInside(directory, config);
+  requireFounders(config);
   const secretKey = generateSecretKey(dependencies.randomBytes(BLS_SECRET_KEY_BYTES));
   const validatorKey = publicKey(secretKey);
   const reward =
@@ -214,6 +215,13 @@ function requireInside(directory: string, config: Config): void {
       fix: `must be inside ${directory} for "blockraft init" to write it; make it relative`,
     }));
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** A file whose members all join is that of a cluster that there is already. */
+function requireFounders(config: Config): void {
+  if (config.members.some(({ joins }) => !joins)) return;
+  const fix = 'all join, so that nobody would found the cluster; take "joins" out of 1, 3, 5 or 7';
+  throw new ConfigError([{ file: config.file, path: 'members', value: undefined, fix }]);
 }
 
 /** The address of a command-line argument. */

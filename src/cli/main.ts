@@ -12,7 +12,9 @@ import { registerDemo } from './demo.ts';
 import { EXIT, exitCodeOf, failureText } from './exit_codes.ts';
 import { examples } from './help.ts';
 import { registerInit } from './init.ts';
+import { registerLeader } from './leader.ts';
 import { registerMember } from './member.ts';
+import { registerMembers } from './members.ts';
 import { registerStatus } from './status.ts';
 import { registerSubmit } from './submit.ts';
 import { registerUp } from './up.ts';
@@ -23,6 +25,8 @@ const REGISTER: readonly ((program: Command) => void)[] = [
   registerInit,
   registerUp,
   registerMember,
+  registerMembers,
+  registerLeader,
   registerStatus,
   registerSubmit,
   registerAccount,

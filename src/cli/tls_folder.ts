@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, tlsFiles } from '../config/config.ts';
@@ -91,6 +92,28 @@ export async function rotateTlsFolder(
       return names;
     }
   }
+}
+
+/**
+ * Makes the certificate of a member that has none. `elsewhere`: the CA's key is not here, so that it must be made where
+ * that is.
+ */
+export async function ensureMemberCertificate(
+  config: Config,
+  id: number,
+  nowMs: number,
+): Promise<'made' | 'present' | 'elsewhere'> {
+  const { certificateFile, keyFile } = tlsFiles(config, `member-${id}`);
+  if (existsSync(certificateFile) && existsSync(keyFile)) return 'present';
+  const folder = new TlsFolder(config, nowMs);
+  if (!existsSync(folder.authorityKeyFile)) return 'elsewhere';
+  await folder.resume();
+  const { clusterId } = config;
+  await folder.issue(
+    { clusterId, role: 'member', name: String(id) },
+    await folder.readAuthorities(),
+  );
+  return 'made';
 }
 
 /** One certificate as `certs show` lists it. */

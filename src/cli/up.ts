@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { CONFIG_DEFAULT } from './cluster_flags.ts';
-import { CliError } from './exit_codes.ts';
+import { CliError, EXIT } from './exit_codes.ts';
 import { examples } from './help.ts';
 import { onStopSignal } from './stop_signal.ts';
 
@@ -18,7 +18,7 @@ export function registerUp(program: Command): void {
       'Starts every member as a child process, with their logs on stdout, until Ctrl-C. ' +
         'A member that dies is not started again: that is the matter of whoever supervises ' +
         'processes (systemd, Kubernetes), with `blockraft member`. The others go on, and the ' +
-        'exit status is 1 in the end.',
+        'exit status is 1 in the end, unless the member ended because it was removed.',
     )
     .argument('[config]', `cluster file (default: ${CONFIG_DEFAULT})`)
     .addHelpText(
@@ -49,10 +49,11 @@ export function registerUp(program: Command): void {
         });
         children.set(id, child);
         prefixLines(child, `${id} | `);
-        return exitOf(child).then((how) => {
+        return exitOf(child).then(({ isClean, how }) => {
           children.delete(id);
           if (stopping) return;
-          failed = true;
+          failed ||= !isClean;
+          // A member ends well by itself when it was removed from the cluster, or was told to stop.
           console.error(`blockraft: member ${id} ended (${how}); it is not started again`);
         });
       });
@@ -62,7 +63,10 @@ export function registerUp(program: Command): void {
         setTimeout(killAll, STOP_MS_MAX).unref();
       });
       // Without a client certificate here the members run all the same; only nobody can ask them.
-      tellWhenReady(config, () => stopping || failed).catch(() => undefined);
+      tellWhenReady(config, {
+        isRunning: (id) => children.has(id),
+        isOver: () => stopping || failed || children.size === 0,
+      }).catch(() => undefined);
       await Promise.all(ended);
       process.off('exit', killAll);
       if (failed) throw new CliError('failure', 'a member ended by itself; its log says why');
@@ -70,12 +74,15 @@ export function registerUp(program: Command): void {
 }
 
 /** One line on stderr once every member serves: what a person at the terminal waits for. */
-async function tellWhenReady(config: Config, isOver: () => boolean): Promise<void> {
+async function tellWhenReady(
+  config: Config,
+  { isRunning, isOver }: { isRunning: (id: number) => boolean; isOver: () => boolean },
+): Promise<void> {
   const { askStatus } = await import('../lab/processes.ts');
   const { apiEndpoints, clientCredentials } = await import('../lab/credentials.ts');
   const credentials = clientCredentials(config);
-  const endpoints = apiEndpoints(config);
   while (!isOver()) {
+    const endpoints = apiEndpoints(config).filter(({ id }) => isRunning(id));
     const statuses = await Promise.all(
       endpoints.map(({ address }) => askStatus(address, credentials, READY_POLL_MS)),
     );
@@ -100,11 +107,11 @@ function prefixLines(child: ChildProcess, prefix: string): void {
 }
 
 /** Resolves once the process is gone and all it wrote was read. */
-function exitOf(child: ChildProcess): Promise<string> {
+function exitOf(child: ChildProcess): Promise<{ isClean: boolean; how: string }> {
   return new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message));
+    child.once('error', (error) => resolve({ isClean: false, how: error.message }));
     child.once('close', (code, signal) =>
-      resolve(signal === null ? `exit status ${code}` : signal),
+      resolve({ isClean: code === EXIT.ok, how: signal ?? `exit status ${code}` }),
     );
   });
 }

@@ -3,6 +3,7 @@ import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { type Config, tlsFiles } from '../config/config.ts';
 import { ConfigError } from '../config/config_error.ts';
 import { errorText } from '../lib/error.ts';
+import { hostAndPort } from '../types/membership.ts';
 import type { MemberEndpoint } from './processes.ts';
 
 /**
@@ -11,19 +12,29 @@ import type { MemberEndpoint } from './processes.ts';
  */
 export function clientCredentials(config: Config): ChannelCredentials {
   if (config.api.security === 'plaintext') return credentials.createInsecure();
-  const files = tlsFiles(config, 'client');
+  return mutualTls(config, 'client');
+}
+
+/** What an operator of this cluster connects with. Throws a ConfigError when a file of it is missing. */
+export function operatorCredentials(config: Config): ChannelCredentials {
+  return mutualTls(config, 'operator');
+}
+
+function mutualTls(config: Config, name: 'client' | 'operator'): ChannelCredentials {
+  const files = tlsFiles(config, name);
+  const read = (file: string): Buffer => readPem(file, name);
   return credentials.createSsl(
-    readPem(files.caFile),
-    readPem(files.keyFile),
-    readPem(files.certificateFile),
+    read(files.caFile),
+    read(files.keyFile),
+    read(files.certificateFile),
   );
 }
 
-function readPem(file: string): Buffer {
+function readPem(file: string, name: string): Buffer {
   try {
     return readFileSync(file);
   } catch (thrown) {
-    const fix = `cannot be read (${errorText(thrown)}); clients of this cluster need a certificate: ask from where client.pem and client.key.pem are, or bring them here`;
+    const fix = `cannot be read (${errorText(thrown)}); ${name}s of this cluster need a certificate: ask from where ${name}.pem and ${name}.key.pem are, or bring them here`;
     throw new ConfigError([{ file, path: '', value: undefined, fix }], thrown);
   }
 }
@@ -32,6 +43,14 @@ function readPem(file: string): Buffer {
 export function apiEndpoints(config: Config): MemberEndpoint[] {
   return config.members.map(({ id, host, ports }) => ({
     id,
-    address: host.includes(':') ? `[${host}]:${ports.api}` : `${host}:${ports.api}`,
+    address: hostAndPort(host, ports.api),
+  }));
+}
+
+/** Where the members of a cluster answer operators, ascending by id. */
+export function adminEndpoints(config: Config): MemberEndpoint[] {
+  return config.members.map(({ id, host, ports }) => ({
+    id,
+    address: hostAndPort(host, ports.admin),
   }));
 }
