@@ -9,7 +9,7 @@ import type {
 } from '../../../src/raft/ready.ts';
 import { RaftDriver } from '../../../src/replica/raft_driver.ts';
 import type { Entry, HardState } from '../../../src/types/entry.ts';
-import { ManualClock, quiet, until } from '../ledger/chain_fixture.ts';
+import { founders, ManualClock, quiet, until } from '../ledger/chain_fixture.ts';
 
 /** A core that hands out what the test puts in, and notes what is done to it. */
 class ScriptedRaft {
@@ -220,6 +220,49 @@ describe('RaftDriver: persist before send', () => {
     driver.receive(message(1));
     await quiet();
     expect(fatal).toEqual([raft.failure]);
+  });
+});
+
+describe('RaftDriver: configurations and snapshots', () => {
+  const change = { kind: 'promote', id: 4 } as const;
+
+  it('tells the core the time before each input', async () => {
+    clock.advance(7);
+    driver.receive(message(1));
+    expect(raft.timeMs).toBe(7);
+  });
+
+  it('announces a configuration before it sends what may go to its new members', async () => {
+    const configuration = { index: 5, configuration: founders };
+    await drive(ready({ configuration, messages: [message(4)] }));
+    expect(withoutInputs()).toEqual(['configuration 5', 'send 4']);
+    expect(driver.changeConfiguration(change)).toEqual({ index: 8, term: 2 });
+  });
+
+  it('scenario 43: takes nothing more once a snapshot is to be installed, and waits for its writes', async () => {
+    await drive(
+      ready({
+        snapshotWanted: { from: 2, index: 9 },
+        persist: { sequence: 1 },
+        messagesAfterPersist: [message(2)],
+      }),
+    );
+    expect(withoutInputs()).toEqual(['wanted 9 of 2']);
+    raft.snapshotAnswer = 'install';
+    expect(driver.offerSnapshot({ index: 9, term: 2 })).toBe('install');
+    driver.receive(message(1));
+    expect(driver.changeConfiguration(change)).toMatchObject({ refused: 'not-leader' });
+    await expect(driver.linearize(new AbortController().signal)).rejects.toThrow();
+    const stopped = driver.stop();
+    log.writes[0]?.resolve();
+    await stopped;
+    expect(withoutInputs()).toEqual(['wanted 9 of 2', 'snapshot 9']);
+  });
+
+  it('scenario 45: goes on after a snapshot that is not needed', async () => {
+    expect(driver.offerSnapshot({ index: 9, term: 2 })).toBe('notNeeded');
+    driver.receive(message(1));
+    expect(notes).toEqual(['snapshot 9', 'step timeoutNow']);
   });
 });
 

@@ -59,4 +59,35 @@ describe('ReadinessWatch', () => {
     expect(seen).toEqual(['NO_LEADER', 'FENCED']);
     expect(watch.fencedReason).toBe('another root');
   });
+
+  it('is not ready after a pause before its leader is confirmed, even when asked at once', async () => {
+    const { watch, seen, awake } = makeWatch([async () => undefined, async () => undefined]);
+    watch.leadershipChanged(followed);
+    await settle();
+    awake.now = false;
+    expect(watch.current).toEqual({ ready: false, reason: 'CATCHING_UP' });
+    awake.now = true;
+    await settle();
+    expect(watch.current.ready).toBe(true);
+    expect(seen).toEqual(['NO_LEADER', 'CATCHING_UP', 'ready', 'CATCHING_UP', 'ready']);
+  });
+
+  it('says that it joins until the cluster has taken it in', async () => {
+    const { watch, seen } = makeWatch([async () => undefined]);
+    watch.joining(true);
+    watch.leadershipChanged(followed);
+    await settle();
+    watch.joining(false);
+    expect(seen).toEqual(['NO_LEADER', 'JOINING', 'ready']);
+  });
+
+  it('says that it was removed, and then that it stops', async () => {
+    const { watch, seen } = makeWatch([async () => undefined]);
+    watch.leadershipChanged(followed);
+    await settle();
+    watch.removed();
+    watch.leadershipChanged(leaderless);
+    watch.stop();
+    expect(seen.slice(2)).toEqual(['ready', 'REMOVED', 'STOPPING']);
+  });
 });

@@ -1,0 +1,129 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Membership } from '../../../src/replica/membership.ts';
+import { type Configuration, EMPTY_CONFIGURATION } from '../../../src/types/configuration.ts';
+import { founders, ManualClock, memberRecord, silent } from '../ledger/chain_fixture.ts';
+
+const DEPARTURE_MS = 1_000;
+
+let clock: ManualClock;
+let peers: number[];
+let removals: string[];
+let changes: number[];
+
+beforeEach(() => {
+  clock = new ManualClock();
+  peers = [];
+  removals = [];
+  changes = [];
+});
+
+function membershipOf(
+  self: number,
+  configuration: Configuration = founders,
+  file = [1, 2, 3],
+): Membership {
+  const membership = new Membership(
+    {
+      self,
+      file: file.map((id) => memberRecord(id)),
+      applied: { index: 0, configuration },
+      departureMs: DEPARTURE_MS,
+    },
+    {
+      clock,
+      logger: silent,
+      setPeers: (addresses) => {
+        peers = addresses.map(({ id }) => id).sort();
+      },
+      onChange: ({ index }) => changes.push(index),
+      onRemoved: (reason) => removals.push(reason),
+    },
+  );
+  membership.start();
+  return membership;
+}
+
+function voting(...voters: number[]): Configuration {
+  const members = voters.map((id) => memberRecord(id));
+  return { ...EMPTY_CONFIGURATION, voters, members, highestId: Math.max(4, ...voters) };
+}
+
+describe('Membership', () => {
+  it('connects with the others, and with those who join as soon as they are in a log', () => {
+    const membership = membershipOf(1);
+    expect(peers).toEqual([2, 3]);
+    membership.changed({ index: 5, configuration: voting(1, 2, 3, 4) });
+    expect(peers).toEqual([2, 3, 4]);
+    expect(changes).toEqual([5]);
+  });
+
+  it('scenario 56: an uncommitted configuration that is gone leaves the one before', () => {
+    const membership = membershipOf(1);
+    membership.changed({ index: 5, configuration: voting(1, 2) });
+    membership.changed({ index: 0, configuration: founders });
+    clock.advance(DEPARTURE_MS);
+    expect(peers).toEqual([2, 3]);
+    expect(membership.inForce.index).toBe(0);
+  });
+
+  it('talks for a while to one that has left, so that it hears of it, and no longer', () => {
+    const membership = membershipOf(1);
+    membership.changed({ index: 5, configuration: voting(1, 2) });
+    clock.advance(DEPARTURE_MS);
+    // Not certain before it is committed.
+    expect(peers).toEqual([2, 3]);
+    membership.confirmed({ index: 5, configuration: voting(1, 2) });
+    expect(peers).toEqual([2, 3]);
+    clock.advance(DEPARTURE_MS);
+    expect(peers).toEqual([2]);
+  });
+
+  it('finds a cluster by the file while it joins, and once more when all others were replaced', () => {
+    const joining = membershipOf(4, EMPTY_CONFIGURATION, [1, 2, 3, 4]);
+    expect(peers).toEqual([1, 2, 3]);
+    expect(joining.isMember).toBe(false);
+    membershipOf(3, founders, [3, 4, 5]);
+    expect(peers).toEqual([1, 2, 4, 5]);
+  });
+
+  it('does not take back one that was removed because the file still names it', () => {
+    const membership = membershipOf(1, voting(1, 2, 4), [1, 2, 3, 4]);
+    expect(peers).toEqual([2, 4]);
+    expect(membership.isMember).toBe(true);
+  });
+
+  it('leaves when a committed configuration is without this member, not before', () => {
+    const membership = membershipOf(3);
+    membership.changed({ index: 5, configuration: voting(1, 2) });
+    expect(removals).toEqual([]);
+    membership.confirmed({ index: 5, configuration: voting(1, 2) });
+    expect(removals).toHaveLength(1);
+  });
+
+  it('replays configurations from before it joined without leaving', () => {
+    const membership = membershipOf(6, EMPTY_CONFIGURATION, [1, 2, 3, 6]);
+    membership.confirmed({ index: 5, configuration: voting(1, 2, 3, 5) });
+    membership.confirmed({ index: 9, configuration: voting(1, 2, 3, 6) });
+    expect(removals).toEqual([]);
+    membership.confirmed({ index: 12, configuration: { ...voting(1, 2, 3), highestId: 6 } });
+    expect(removals).toHaveLength(1);
+  });
+
+  it('scenario 59: learns from a refusal that it was removed, from a newer configuration alone', () => {
+    const membership = membershipOf(3);
+    membership.changed({ index: 7, configuration: founders });
+    const refusal = { code: 'UNKNOWN_MEMBER', configurationIndex: 7 } as const;
+    membership.refused(1, refusal);
+    membership.refused(1, { ...refusal, configurationIndex: undefined });
+    membership.refused(1, { code: 'WRONG_CLUSTER', configurationIndex: 9 });
+    expect(removals).toEqual([]);
+    membership.refused(1, { ...refusal, configurationIndex: 8 });
+    expect(removals).toHaveLength(1);
+  });
+
+  it('is not removed by a refusal before it was ever taken in', () => {
+    const membership = membershipOf(4, EMPTY_CONFIGURATION, [1, 2, 3, 4]);
+    membership.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: 8 });
+    expect(removals).toEqual([]);
+  });
+});
