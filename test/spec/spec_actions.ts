@@ -150,31 +150,32 @@ function requireChangeAllowed(server: Server, after: TraceConfiguration): void {
   must(problem === undefined, () => `${problem}: ${change()}`);
 }
 
-/**
- * AdvanceCommitIndex (3.6.2): a quorum has it on disk, and it is of the current term (figure 8).
- * `joint` holds the configurations in force during the step; one of them must have allowed it.
- */
-export function advanceCommitIndex(
-  server: Server,
-  index: number,
-  inForce: readonly TraceConfiguration[],
-): void {
+/** AdvanceCommitIndex (3.6.2): a quorum has it on disk, and it is of the current term (figure 8). */
+export function advanceCommitIndex(server: Server, index: number): void {
   const { id, term, log } = server;
   must(index <= log.lastIndex, `it commits index ${index}, behind the end of its log`);
   must(
     log.termAt(index) === term,
     () => `it commits index ${index} of term ${log.termAt(index)} by counting, in term ${term}`,
   );
-  const onDisk = log.agreesWith(server.disk.log);
-  const holds = (member: number) =>
-    (member === id ? onDisk : (server.match.get(member) ?? 0)) >= index;
-  must(
-    inForce.some((configuration) => isQuorum(configuration, holds)),
-    () => {
-      const known = [[id, onDisk], ...server.match].map(([member, to]) => `${member} to ${to}`);
-      return `it commits index ${index} which no quorum holds: ${known.join(', ')}, in ${describeOwn(server)}`;
-    },
+  must(isHeldByQuorum(server, index), () => {
+    const known = [[id, onOwnDisk(server)], ...server.match];
+    const list = known.map(([member, to]) => `${member} to ${to}`).join(', ');
+    return `it commits index ${index} which no quorum holds: ${list}, in ${describeOwn(server)}`;
+  });
+}
+
+/** As far as the leader knows, in the configuration that is in force at this moment. */
+export function isHeldByQuorum(server: Server, index: number): boolean {
+  const onDisk = onOwnDisk(server);
+  return isQuorum(
+    configurationOf(server).configuration,
+    (member) => (member === server.id ? onDisk : (server.match.get(member) ?? 0)) >= index,
   );
+}
+
+function onOwnDisk(server: Server): number {
+  return server.log.agreesWith(server.disk.log);
 }
 
 /**

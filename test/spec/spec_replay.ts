@@ -7,6 +7,7 @@ import {
   commitTo,
   compact,
   grantVote,
+  isHeldByQuorum,
   notePosition,
   replaceLog,
   startPreVote,
@@ -80,7 +81,7 @@ function explain(
   received: TraceMessage | undefined,
 ): void {
   const message = received?.to === server.id ? received : undefined;
-  const before = configurationOf(server).configuration;
+  noteCampaign(server);
   if (shown.firstIndex - 1 !== server.log.baseIndex) compact(server, shown.firstIndex - 1);
   const wasAsked =
     message?.type === 'timeoutNow' &&
@@ -99,7 +100,7 @@ function explain(
   }
   explainRole(cluster, server, shown);
   explainLog(server, shown, message);
-  const between = configurationOf(server).configuration;
+  explainCommit(cluster, server, { shown, message });
   if (server.role === 'leader') clientRequests(server, shown.lastIndex, indexed(shown));
   must(
     server.log.lastIndex === shown.lastIndex,
@@ -107,8 +108,11 @@ function explain(
       `its log ends at ${shown.lastIndex}, and nothing leads there from ${server.log.lastIndex}`,
   );
   requireConfiguration(server, shown);
-  const after = configurationOf(server).configuration;
-  explainCommit(cluster, server, { shown, message, inForce: [before, between, after] });
+  // A configuration with a smaller quorum commits what was held back before it.
+  if (server.role === 'leader' && shown.commit > server.commit) {
+    advanceCommitIndex(server, shown.commit);
+    commitTo(cluster, server, shown.commit);
+  }
 }
 
 function indexed({ configuration }: TraceState): IndexedConfiguration | undefined {
@@ -160,6 +164,11 @@ function explainRole(cluster: Cluster, server: Server, shown: TraceState): void 
     else if (shown.role === 'follower') stepDown(server);
     else throw new Forbidden(`it is a candidate in term ${server.term} without a campaign`);
   }
+  noteCampaign(server);
+}
+
+/** It may ask with what is true now, until the next Ready; asking again changes nothing that can be seen. */
+function noteCampaign(server: Server): void {
   const { term, log } = server;
   const { lastIndex, lastTerm } = log;
   const campaign = { term, lastIndex, lastTerm };
@@ -213,22 +222,18 @@ function requireConfiguration(server: Server, shown: TraceState): void {
 function explainCommit(
   cluster: Cluster,
   server: Server,
-  step: {
-    readonly shown: TraceState;
-    readonly message: TraceMessage | undefined;
-    readonly inForce: Parameters<typeof advanceCommitIndex>[2];
-  },
+  { shown, message }: { shown: TraceState; message: TraceMessage | undefined },
 ): void {
-  const { shown, message, inForce } = step;
   const { commit } = shown;
   if (commit === server.commit) return;
-  if (commit > server.commit) {
-    if (server.role === 'leader') advanceCommitIndex(server, commit, inForce);
-    else
-      must(
-        commit <= commitTold(server, message),
-        () => `it commits index ${commit}, and was told of ${commitTold(server, message)} only`,
-      );
+  if (commit > server.commit && server.role === 'leader') {
+    if (!isHeldByQuorum(server, commit)) return;
+    advanceCommitIndex(server, commit);
+  } else if (commit > server.commit) {
+    must(
+      commit <= commitTold(server, message),
+      () => `it commits index ${commit}, and was told of ${commitTold(server, message)} only`,
+    );
   }
   commitTo(cluster, server, commit);
 }
