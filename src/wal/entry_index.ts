@@ -39,6 +39,12 @@ export class EntryIndex {
     return this.#lastIndex;
   }
 
+  /** Memory that the positions of the entries take. */
+  get memoryBytes(): number {
+    const slotBytes = Float64Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
+    return this.#positions.length * CHUNK_ENTRIES * slotBytes;
+  }
+
   /**
    * Adds an entry after the last, or in the place of an earlier one, which cuts everything from
    * there on. The length is that of its payload.

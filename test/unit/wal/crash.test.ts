@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Entry, HardState } from '../../../src/types/entry.ts';
-import type { Wal, WalAppend } from '../../../src/wal/wal.ts';
+import { CrashModel } from './crash_model.ts';
 import { SimulatedFileSystem, SystemError } from './simulated_file_system.ts';
 import { allEntries, DIRECTORY, entry, entryRange, openWal, seededRandom } from './wal_fixture.ts';
 
@@ -8,94 +7,10 @@ const SEEDS = 300;
 const LIVES = 6;
 const SEGMENT_BYTES = 8 * 1024;
 
-interface State {
-  hardState: HardState;
-  entries: Entry[];
-}
-
-/** The states that a log passes through, record by record, and how many of them are surely behind it. */
-class Model {
-  states: State[] = [{ hardState: { term: 0, vote: undefined }, entries: [] }];
-  acknowledged = 0;
-
-  get last(): State {
-    return this.states.at(-1)!;
-  }
-
-  /** Takes an append as issued and returns the number of the state that it leads to. */
-  issue(append: WalAppend): number {
-    if (append.hardState !== undefined)
-      this.states.push({ ...this.last, hardState: append.hardState });
-    for (const next of append.entries)
-      this.states.push({
-        ...this.last,
-        entries: [...this.last.entries.slice(0, next.index - 1), next],
-      });
-    return this.states.length - 1;
-  }
-
-  /** The recovered log must be one of the states that may have survived; it becomes the only one. */
-  recover(wal: Wal): void {
-    const found: State = { hardState: wal.hardState, entries: allEntries(wal) };
-    const candidates = this.states.slice(this.acknowledged);
-    const digest = JSON.stringify(summary(found));
-    const match = candidates.findLast((state) => JSON.stringify(summary(state)) === digest);
-    expect(match, 'the log is one that may have survived').toBeDefined();
-    expect(found.entries).toEqual(match?.entries);
-    this.states = [found];
-    this.acknowledged = 0;
-  }
-}
-
-function summary({ hardState, entries }: State): unknown {
-  return [
-    hardState.term,
-    hardState.vote ?? 0,
-    entries.map(({ index, term, data }) => [index, term, data.length]),
-  ];
-}
-
-/** An append as a follower might make it: a new term now and then, sometimes replacing a suffix. */
-function randomAppend(model: Model, random: () => number): WalAppend {
-  const { hardState, entries } = model.last;
-  const raised = random() < 0.3;
-  const next: HardState = raised
-    ? { term: hardState.term + 1, vote: random() < 0.5 ? undefined : 1 + Math.floor(random() * 5) }
-    : hardState;
-  const back = random() < 0.2 ? Math.floor(random() * 6) : 0;
-  const from = Math.max(1, entries.length + 1 - back);
-  const count = random() < 0.15 ? 0 : 1 + Math.floor(random() * 4);
-  const length = random() < 0.1 ? 3000 : Math.floor(random() * 200);
-  const added = count === 0 ? [] : entryRange(from, from + count - 1, next.term, length);
-  return raised ? { hardState: next, entries: added } : { entries: added };
-}
-
-/** Appends until the disk fails; some calls follow each other without waiting. */
-async function liveUntilFailure(wal: Wal, model: Model, random: () => number): Promise<void> {
-  let failed = false;
-  for (let step = 0; step < 400 && !failed; step += 1) {
-    const waiting: Promise<void>[] = [];
-    for (let at = 0; at <= Math.floor(random() * 3); at += 1) {
-      const append = randomAppend(model, random);
-      const state = model.issue(append);
-      const done = wal.append(append).then(
-        () => {
-          model.acknowledged = Math.max(model.acknowledged, state);
-        },
-        () => {
-          failed = true;
-        },
-      );
-      waiting.push(done);
-    }
-    await Promise.all(waiting);
-  }
-}
-
 async function runSeed(seed: number): Promise<void> {
   const random = seededRandom(seed);
   const disk = new SimulatedFileSystem();
-  const model = new Model();
+  const model = new CrashModel();
   for (let life = 0; life < LIVES; life += 1) {
     let operationsLeft = 1 + Math.floor(random() * 120);
     disk.onOperation = () => {
@@ -105,22 +20,25 @@ async function runSeed(seed: number): Promise<void> {
     try {
       const wal = await openWal(disk, { segmentBytes: SEGMENT_BYTES, cacheBytesMax: 2000 });
       model.recover(wal);
-      await liveUntilFailure(wal, model, random);
+      await model.liveUntilFailure(wal, random);
     } catch (thrown) {
       // The power may fail while the log is being opened: then there is nothing to compare.
       expect(thrown).toMatchObject({ code: 'UNUSABLE' });
     }
     const keepShare = [0, 0.5, 0.9, 1][Math.floor(random() * 4)]!;
-    const namesKept = Math.floor(random() * (disk.pendingNameChanges + 1));
     if (random() < 0.3) disk.kill();
-    else disk.crash(() => random() < keepShare, namesKept);
+    else
+      disk.crash(
+        () => random() < keepShare,
+        () => random() < 0.5,
+      );
   }
   disk.onOperation = () => undefined;
   model.recover(await openWal(disk, { segmentBytes: SEGMENT_BYTES }));
 }
 
 describe('power loss and kills at any operation', () => {
-  test(`77, 80, 82: what was acknowledged survives, in ${SEEDS} seeds`, async () => {
+  test(`scenarios 77, 80 and 82: what was acknowledged survives, compacted or not, in ${SEEDS} seeds`, async () => {
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       try {
         await runSeed(seed);
@@ -130,7 +48,7 @@ describe('power loss and kills at any operation', () => {
     }
   });
 
-  test('74: a crash at each operation of a rotation loses nothing acknowledged', async () => {
+  test('scenario 74: a crash at each operation of a rotation loses nothing acknowledged', async () => {
     for (const namesKept of [0, 1, 2, 3]) {
       for (let fatal = 1; ; fatal += 1) {
         const disk = new SimulatedFileSystem();
@@ -169,7 +87,7 @@ describe('power loss and kills at any operation', () => {
     }
   });
 
-  test('74: a name that a killed process left unsynced is synced before use', async () => {
+  test('scenario 74: a name that a killed process left unsynced is synced before use', async () => {
     const disk = new SimulatedFileSystem();
     const wal = await openWal(disk, { segmentBytes: SEGMENT_BYTES });
     disk.onOperation = (operation) => {
@@ -195,7 +113,7 @@ describe('power loss and kills at any operation', () => {
     ]);
   });
 
-  test('80: an old suffix does not come back after a crash in the write that replaces it', async () => {
+  test('scenario 80: an old suffix does not come back after a crash in the write that replaces it', async () => {
     const random = seededRandom(80);
     for (let round = 0; round < 200; round += 1) {
       const disk = new SimulatedFileSystem();

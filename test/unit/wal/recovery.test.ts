@@ -57,7 +57,7 @@ function flip(bytes: Uint8Array, at: number, bit: number): Uint8Array {
 }
 
 describe('a torn tail', () => {
-  test('70, 72: torn at any byte, the rest is kept and the tear is zeroed', async () => {
+  test('scenarios 70 and 72: torn at any byte, the rest is kept and the tear is zeroed', async () => {
     const { disk, ends } = await diskWith([
       { hardState: { term: 3, vote: 1 }, entries: entryRange(1, 4, 3) },
       { entries: [entry(5, 3, 700)] },
@@ -80,7 +80,7 @@ describe('a torn tail', () => {
     }
   });
 
-  test('77: of the last batch any sector may be missing; what was acknowledged stays', async () => {
+  test('scenario 77: of the last batch any sector may be missing; what was acknowledged stays', async () => {
     const { disk, ends } = await diskWith([
       { entries: entryRange(1, 3, 1) },
       { entries: entryRange(4, 9, 1, 600) },
@@ -129,7 +129,7 @@ describe('a torn tail', () => {
 });
 
 describe('damage', () => {
-  test('71: a bit that flips anywhere is refused, and nothing is changed', async () => {
+  test('scenario 71: a bit that flips anywhere is refused, and nothing is changed', async () => {
     const { disk } = await diskWith([
       { hardState: { term: 3, vote: 1 }, entries: entryRange(1, 2, 3, 40) },
       { entries: [{ index: 3, term: 3, type: 'noop', data: new Uint8Array(0) }] },
@@ -157,7 +157,7 @@ describe('damage', () => {
     });
   });
 
-  test('73: a huge length is bounded by the file', async () => {
+  test('scenario 73: a huge length is bounded by the file', async () => {
     const { disk, ends } = await diskWith([{ entries: [entry(1, 1)] }, { entries: [entry(2, 1)] }]);
     for (const at of [SEGMENT_HEADER_BYTES, ends[0] ?? 0]) {
       const damaged = copyWith(disk, (bytes) => bytes.fill(0xff, at, at + 4));
@@ -222,7 +222,7 @@ describe('what belongs to somebody else', () => {
 });
 
 describe('a failing disk', () => {
-  test('75: a sync that fails is final for all appends and is never repeated', async () => {
+  test('scenario 75: a sync that fails is final for all appends and is never repeated', async () => {
     const disk = new SimulatedFileSystem();
     const wal = await openWal(disk);
     await wal.append({ entries: [entry(1, 1)] });
@@ -248,7 +248,7 @@ describe('a failing disk', () => {
     await wal.close();
   });
 
-  test('76: a full disk is a clear error; what was acknowledged is there later', async () => {
+  test('scenario 76: a full disk is a clear error; what was acknowledged is there later', async () => {
     const disk = new SimulatedFileSystem();
     disk.capacityBytes = 40 * 1024;
     const wal = await openWal(disk);
@@ -274,7 +274,7 @@ describe('a failing disk', () => {
     expect((await openWal(disk)).lastIndex).toBe(acknowledged + 200);
   });
 
-  test('76: a full disk in the middle of a batch', async () => {
+  test('scenario 76: a full disk in the middle of a batch', async () => {
     const disk = new SimulatedFileSystem();
     disk.capacityBytes = 30 * 1024;
     const wal = await openWal(disk);

@@ -115,8 +115,12 @@ export class SimulatedFileSystem implements FileSystem {
   async syncDirectory(path: string): Promise<void> {
     this.onOperation('syncDirectory', path);
     this.directorySyncCount += 1;
-    for (const change of this.#nameChanges) applyChange(this.#durableNames, change);
-    this.#nameChanges = [];
+    const later: NameChange[] = [];
+    for (const change of this.#nameChanges) {
+      if (folderOf(change) === path) applyChange(this.#durableNames, change);
+      else later.push(change);
+    }
+    this.#nameChanges = later;
   }
 
   #change(change: NameChange): void {
@@ -282,6 +286,11 @@ export class SimulatedFileSystem implements FileSystem {
 function applyChange(names: Map<string, Content>, { unlink, link }: NameChange): void {
   if (link !== undefined) names.set(link.path, link.content);
   if (unlink !== undefined) names.delete(unlink);
+}
+
+/** Both names of a change are in one folder. */
+function folderOf({ unlink, link }: NameChange): string {
+  return dirname(link?.path ?? unlink ?? '');
 }
 
 function readContent(content: Content, target: Uint8Array, position: number): number {

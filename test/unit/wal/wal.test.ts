@@ -159,7 +159,7 @@ describe('group commit', () => {
     expect(wal.lastIndex).toBe(50);
   });
 
-  test('78, 81: nothing is acknowledged or visible while a sync stalls', async () => {
+  test('scenarios 78 and 81: nothing is acknowledged or visible while a sync stalls', async () => {
     const disk = new SimulatedFileSystem();
     const wal = await openWal(disk);
     const gate = Promise.withResolvers<void>();
