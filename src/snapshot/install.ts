@@ -23,6 +23,7 @@ import {
   discardStaging,
   distrustStaging,
   readStagedChunks,
+  readStagedIndex,
   readStagedManifest,
 } from './staging.ts';
 
@@ -53,7 +54,7 @@ const OWN_KEYS_PAGE = 256;
  * log; true when it did. To be called while nothing of the member is open. The term, the vote and the
  * member's own keys stay. A crash or an error at any point leaves the old state and log in force or the new
  * ones, never a mixture, and the next call ends the work. A snapshot that turns out to be damaged is distrusted, so
- * that it is fetched again. Throws STORE_DAMAGED when this member's log or state has lost what it promised,
+ * that it is fetched again; one that the state has reached goes, complete or not. Throws STORE_DAMAGED when this member's log or state has lost what it promised,
  * CONFLICT when the snapshot contradicts what was committed here, and the errors of the disk.
  */
 export async function installStaged(
@@ -62,13 +63,20 @@ export async function installStaged(
 ): Promise<boolean> {
   const { memberFolder } = options;
   try {
-    const manifest = await readStagedManifest(memberFolder, dependencies.fileSystem);
-    if (manifest === undefined) return false;
+    const { fileSystem } = dependencies;
+    const stagedIndex = await readStagedIndex(memberFolder, fileSystem);
+    if (stagedIndex === undefined) return false;
+    const manifest = await readStagedManifest(memberFolder, fileSystem);
     const current = await openGeneration(memberFolder, dependencies.files);
     // Its lock keeps other processes of this member out until the new generation is in force.
     const database = await dependencies.openDatabase(current.stateDirectory);
     try {
-      return await replaceGeneration({ ...options, manifest, current, database }, dependencies);
+      if (manifest !== undefined)
+        return await replaceGeneration({ ...options, manifest, current, database }, dependencies);
+      const head = await dependencies.readHead(database);
+      if (head !== undefined && stagedIndex <= head.index)
+        await discardStaging(memberFolder, fileSystem);
+      return false;
     } finally {
       await database.close();
     }

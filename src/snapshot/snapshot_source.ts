@@ -43,7 +43,7 @@ export interface SnapshotSourceLimits {
 const DEFAULT_LIMITS: SnapshotSourceLimits = {
   openMax: 2,
   reuseMsMax: 10_000,
-  idleMsMax: 60_000,
+  idleMsMax: 300_000,
   busyMs: 5_000,
   chunkBytes: CHUNK_BYTES_MAX,
 };

@@ -113,6 +113,20 @@ export async function readStagedManifest(
   return content === undefined ? undefined : decodedOrNothing(() => decodeManifest(content));
 }
 
+/**
+ * Index of the snapshot that is staged in whole or in part; 0 when that cannot be told any more, undefined when
+ * nothing is.
+ */
+export async function readStagedIndex(
+  memberFolder: string,
+  fileSystem: FileSystem,
+): Promise<number | undefined> {
+  const names = await stagingNames(memberFolder, fileSystem);
+  if (names.length === 0) return undefined;
+  const source = await readSource(memberFolder, fileSystem);
+  return source?.opened.header.index ?? 0;
+}
+
 /** The payloads of a complete snapshot. Throws DAMAGED, at the end at the latest, when they are not those bound. */
 export async function* readStagedChunks(
   options: { memberFolder: string; manifest: SnapshotManifest },
