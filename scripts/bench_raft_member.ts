@@ -6,6 +6,7 @@ import { errorText } from '../src/lib/error.ts';
 import type { TlsFiles } from '../src/lib/tls_files.ts';
 import { decodeMessage, encodeMessage } from '../src/raft/message_codec.ts';
 import { Raft } from '../src/raft/raft.ts';
+import { Compaction } from '../src/replica/compaction.ts';
 import { RaftDriver } from '../src/replica/raft_driver.ts';
 import { Database } from '../src/storage/database.ts';
 import {
@@ -52,11 +53,12 @@ async function run(options: BenchMemberOptions): Promise<void> {
   const database = await Database.open({ directory: join(options.folder, 'state') });
   const store = await PairStore.open(database, (entries) => proposals.applied(entries));
   const { id, clusterId } = options;
+  const walOptions = clusterSchema.shape.wal.parse(undefined);
   const wal = await Wal.open(
     {
       directory: join(options.folder, 'log'),
       identity: { clusterId, memberId: id },
-      ...clusterSchema.shape.wal.parse(undefined),
+      ...walOptions,
     },
     { fileSystem: nodeFileSystem, logger },
   );
@@ -76,12 +78,29 @@ async function run(options: BenchMemberOptions): Promise<void> {
     { log: wal, random: Math.random },
   );
   const transport = makeTransport(options);
-  const driver = new RaftDriver(
+  const compaction = new Compaction(walOptions, {
+    log: wal,
+    database,
+    demands: () => ({
+      appliedIndex: store.appliedIndex,
+      pinnedIndex: undefined,
+      followers: driver.status().peers.map(({ match }) => match),
+    }),
+    logger,
+    onFatal: fail,
+  });
+  const driver: RaftDriver = new RaftDriver(
     { tickMs, applied: store.appliedIndex },
     {
       raft,
       log: wal,
-      stateMachine: store,
+      stateMachine: {
+        apply: async (entries) => {
+          const applied = await store.apply(entries);
+          compaction.check();
+          return applied;
+        },
+      },
       clock: systemClock,
       defer: setImmediate,
       send: (message) => {
@@ -91,6 +110,10 @@ async function run(options: BenchMemberOptions): Promise<void> {
       onLeadership: ({ role }) => {
         if (role !== 'leader') proposals.leadershipLost();
       },
+      // Nothing changes the configuration here, and a member that was killed is back within the log's tail.
+      onConfiguration: () => undefined,
+      onSnapshotWanted: ({ from, index }) =>
+        fail(new Error(`member ${from} lacks what lies below ${index}: it needs a snapshot`)),
       onFatal: fail,
     },
   );
