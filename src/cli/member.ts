@@ -7,6 +7,7 @@ interface MemberFlags {
   readonly config: string;
   readonly id: number;
   readonly exitWithParent?: boolean;
+  readonly trace?: string;
 }
 
 export function registerMember(program: Command): void {
@@ -15,14 +16,19 @@ export function registerMember(program: Command): void {
     .summary('run one member in the foreground')
     .description(
       'Runs one member of a cluster until SIGTERM or Ctrl-C: what systemd or a container runs. Its log goes to\n' +
-        'stdout as one JSON object a line. On SIGTERM a leader hands over first. Exit status 2 means that the\n' +
-        'configuration is wrong, 1 that the member could not start or had to stop.\n\n' +
+        'stdout as one JSON object a line. On SIGTERM a leader hands over first. Exit status 0 means that it was\n' +
+        'told to stop or that the cluster removed it, 2 that the configuration is wrong, 1 that the member could\n' +
+        'not start or had to stop.\n\n' +
         'BLOCKRAFT_DATA, BLOCKRAFT_SECRETS and BLOCKRAFT_GENESIS replace paths of the cluster file,\n' +
         'BLOCKRAFT_PEER_PORT, BLOCKRAFT_API_PORT and BLOCKRAFT_ADMIN_PORT the ports of this member.',
     )
     .requiredOption('--id <number>', 'which member of the cluster file this is', wholeNumber)
     .option('--config <file>', 'cluster file', CONFIG_DEFAULT)
     .option('--exit-with-parent', 'also stop when standard input closes')
+    .option(
+      '--trace <file>',
+      'append the events of the Raft protocol to this file, one JSON object a line',
+    )
     .addHelpText(
       'after',
       examples([['blockraft member --config cluster/cluster.yaml --id 1', 'run member 1']]),

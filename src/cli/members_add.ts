@@ -18,7 +18,7 @@ import { CliError } from './exit_codes.ts';
 import { examples } from './help.ts';
 import type { AddressFlags } from './member_address.ts';
 import { ProgressLine, progressText } from './member_progress.ts';
-import { forgetMember, votersOf, votersText, votes, withAddressFlags } from './members_change.ts';
+import { forgetMembers, votersOf, votersText, votes, withAddressFlags } from './members_change.ts';
 
 interface JoinFlags extends AdminFlags, AddressFlags {
   readonly priority?: number;
@@ -105,10 +105,12 @@ function join(request: Join, flags: JoinFlags): Promise<void> {
     );
     const accepted = await askToJoin(access, request, { member: file.member, flags });
     await file.write();
-    if (!flags.json) console.log(startText(access, request, { member: file.member, certificate }));
+    const isStarted = accepted.members.some(({ id, connected }) => id === request.id && connected);
+    if (!flags.json && !isStarted)
+      console.log(startText(access, request, { member: file.member, certificate }));
     const joined = flags.wait ? await waitFor(access, request, { accepted, flags }) : undefined;
     if (joined !== undefined && request.replaced !== undefined && !flags.manual)
-      await forgetMember(access, request.replaced);
+      await forgetMembers(access.config, [request.replaced]);
     const last = joined ?? accepted;
     if (flags.json)
       return printJson({

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { memberOf } from '../config/config.ts';
+import { type Config, memberOf } from '../config/config.ts';
 import type { MembersMessage } from '../lab/admin_service.ts';
 import { PRIORITY_MAX } from '../types/configuration.ts';
 import {
@@ -65,7 +65,7 @@ export function registerMembersRemove(members: Command): void {
           { method: 'RemoveMember', request: { id }, isReached: (now) => isGone(now, id) },
           access.patience,
         );
-        await forgetMember(access, id);
+        await forgetMembers(access.config, [id]);
         const { configurationIndex } = view;
         if (flags.json) return printJson({ id, configurationIndex, voters: votersOf(view) });
         console.log(`member ${id} is removed; ${votersText(view)}`);
@@ -148,12 +148,15 @@ export function withAddressFlags(command: Command): Command {
     );
 }
 
-/** Takes a member that has left out of the cluster file. */
-export async function forgetMember({ config }: AdminAccess, id: number): Promise<void> {
-  if (!config.members.some((member) => member.id === id)) return;
+/** Takes members that are gone out of the cluster file. */
+export async function forgetMembers(config: Config, ids: readonly number[]): Promise<void> {
+  const gone = ids.filter((id) => config.members.some((member) => member.id === id));
+  if (gone.length === 0) return;
   const { changedClusterFile, withoutMember, writeClusterFile } = await import('./cluster_file.ts');
-  const change = (text: string): string => withoutMember(text, id);
-  await writeClusterFile(await changedClusterFile(config.file, process.env, change));
+  const change = await changedClusterFile(config.file, process.env, (text) =>
+    gone.reduce(withoutMember, text),
+  );
+  await writeClusterFile(change);
 }
 
 /** Whether a member votes and no change is under way. */

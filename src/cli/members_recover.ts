@@ -51,13 +51,17 @@ export function registerMembersRecover(members: Command): void {
       const { pino } = await import('pino');
       const logger = pino({ level: 'warn' }, process.stderr);
       const recovered = await recoverFromSurvivor({ config, memberId: id, lost }, { logger });
+      const { forgetMembers } = await import('./members_change.ts');
+      await forgetMembers(config, lost);
       if (flags.json) return printJson({ id, lost, ...recovered });
       const { index, decidedHeight, recoveries } = recovered;
       console.log(`member ${id} is a cluster of one (recovery ${recoveries}, log index ${index}).`);
       console.log(
         `Its chain goes on above height ${decidedHeight}, with certificates of round ${recoveries}.`,
       );
-      console.log('Start it, then add members under new ids:');
+      console.log(
+        `${lost.join(' and ')} are out of ${config.file}. Start it, then add members under new ids:`,
+      );
       console.log(`\n  npx blockraft member --config ${config.file} --id ${id}\n`);
     });
 }

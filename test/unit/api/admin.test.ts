@@ -149,9 +149,12 @@ describe('a change of the cluster', () => {
       membership: 'MEMBERSHIP_LEARNER',
       promotion: 'PROMOTION_AUTOMATIC',
       replaces: 0,
-      matchIndex: 400,
+      connected: false,
+      matchIndex: 0,
       replicationState: 'REPLICATION_STATE_REPLICATE',
     });
+    const { members: later } = await client.unary('ListMembers', {});
+    expect(later[3]).toMatchObject({ connected: true, matchIndex: 400 });
     await client.unary('ListMembers', {});
     const { members } = await client.unary('ListMembers', {});
     expect(members[3]).toMatchObject({ membership: 'MEMBERSHIP_VOTER', matchIndex: 1_000 });

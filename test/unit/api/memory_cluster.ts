@@ -19,8 +19,8 @@ const LAST_INDEX = 1_000;
 const STEP = 400;
 
 /**
- * The membership of one cluster in memory, with a backend for each member. A learner takes a snapshot, then the log;
- * whenever the leader is asked how things stand, it gets further.
+ * The membership of one cluster in memory, with a backend for each member. A learner is not connected at first; whenever
+ * the leader was asked how things stand, it gets further.
  */
 export class MemoryCluster {
   leaderId: number | undefined;
@@ -43,9 +43,8 @@ export class MemoryCluster {
 
   view(askedId: number): MembershipView {
     const isLeader = askedId === this.leaderId;
-    if (isLeader) this.#progress();
     const { members, learners, highestId, recoveries, outgoing } = this.configuration;
-    return {
+    const view: MembershipView = {
       term: 7,
       leaderId: this.leaderId,
       configurationIndex: this.configurationIndex,
@@ -59,12 +58,14 @@ export class MemoryCluster {
         record,
         role: membershipRole(this.configuration, record.id),
         learner: learners.find(({ id }) => id === record.id),
-        isConnected: true,
+        isConnected: this.#matches.get(record.id) !== 0,
         matchIndex: isLeader ? (this.#matches.get(record.id) ?? LAST_INDEX) : undefined,
         replication: isLeader && record.id !== askedId ? 'replicate' : undefined,
         snapshotPercent: undefined,
       })),
     };
+    if (isLeader) this.#progress();
+    return view;
   }
 
   add(change: string, { record, promotion }: MemberAddition, replaces?: number): void {

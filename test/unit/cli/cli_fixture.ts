@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import { type InitOptions, initCluster } from '../../../src/cli/init_cluster.ts';
+import { runCli } from '../../../src/cli/main.ts';
 import { type Config, tlsFiles } from '../../../src/config/config.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -74,6 +75,30 @@ export interface CommandResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** Runs the command line in this process, which takes a tenth of the time; for commands that end by themselves. */
+export async function blockraftHere(args: readonly string[]): Promise<CommandResult> {
+  let stdout = '';
+  let stderr = '';
+  const spies = [
+    vi.spyOn(console, 'log').mockImplementation((text) => {
+      stdout += `${text}\n`;
+    }),
+    vi.spyOn(console, 'error').mockImplementation((text) => {
+      stderr += `${text}\n`;
+    }),
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      stderr += text;
+      return true;
+    }),
+  ];
+  try {
+    const code = await runCli(args, {});
+    return { code, stdout, stderr };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
 }
 
 /** Runs the command line in a process of its own. */

@@ -6,10 +6,10 @@ import { memberOf, tlsFiles } from '../../../src/config/config.ts';
 import { loadConfig } from '../../../src/config/load_config.ts';
 import { NodeError } from '../../../src/types/node_error.ts';
 import { type OperatedCluster, operatedCluster } from './admin_fixture.ts';
-import { blockraft, newCluster } from './cli_fixture.ts';
+import { blockraft, blockraftHere, newCluster } from './cli_fixture.ts';
 
 function members({ config }: OperatedCluster, command: string, ...args: string[]) {
-  return blockraft(['members', command, ...args, '--config', config.file]);
+  return blockraftHere(['members', command, ...args, '--config', config.file]);
 }
 
 function reload({ config }: OperatedCluster) {
@@ -48,7 +48,7 @@ describe('members list', () => {
       expect.stringContaining('cluster other answers'),
     ]);
     for (const id of [1, 2, 3]) await operated.stop(id);
-    const nobody = await members(operated, 'list');
+    const nobody = await blockraft(['members', 'list', '--config', operated.config.file]);
     expect([nobody.code, nobody.stderr]).toEqual([
       3,
       expect.stringContaining('no member answered'),
@@ -87,7 +87,7 @@ describe('members add', () => {
     expect(after.split('\n').filter((line) => line.startsWith('#'))).toEqual(
       before.split('\n').filter((line) => line.startsWith('#')),
     );
-    const shown = await blockraft(['certs', 'show', operated.config.file, '--json']);
+    const shown = await blockraftHere(['certs', 'show', operated.config.file, '--json']);
     const names = JSON.parse(shown.stdout).map(({ name, problem }: Record<string, string>) => [
       name,
       problem,
@@ -281,7 +281,7 @@ describe('leader', () => {
   test('is shown and moved', async () => {
     const operated = await operatedCluster();
     const leader = (...args: string[]) =>
-      blockraft(['leader', ...args, '--config', operated.config.file]);
+      blockraftHere(['leader', ...args, '--config', operated.config.file]);
     expect((await leader('show')).stdout).toMatch(/^member 2 leads in term 7, API at 127/);
     expect((await leader('transfer', '3')).stdout).toBe('member 3 leads in term 7\n');
     expect(operated.cluster.leaderId).toBe(3);
@@ -315,7 +315,7 @@ describe('members recover', () => {
   ])('of %s with --lost %s is refused', async (id, lost, message) => {
     const { clusterFile } = await newCluster({ template: 'local-3' });
     const args = ['--config', clusterFile, '--id', id, '--lost', lost, '--force'];
-    const { code, stderr } = await blockraft(['members', 'recover', ...args]);
+    const { code, stderr } = await blockraftHere(['members', 'recover', ...args]);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
   });
 });
