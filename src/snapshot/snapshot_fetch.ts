@@ -40,6 +40,12 @@ export interface SnapshotFetchDependencies {
   readonly logger: Logger;
 }
 
+interface Answer<Response> {
+  readonly response: Response;
+  /** The bytes that it came in. */
+  readonly message: Uint8Array;
+}
+
 /** Attempts of one request before the source counts as unreachable. */
 const ATTEMPTS_MAX = 6;
 /** Pause after the first failed attempt; it doubles with each. */
@@ -127,7 +133,10 @@ export class SnapshotFetch {
       const isWanted = begun.source.from === from && header.index >= atLeastIndex;
       if (isWanted && this.#isOurs(header)) return begun;
     }
-    const opened = await this.#ask({ type: 'open', atLeastIndex }, isOpened, { from, signal });
+    const { response: opened } = await this.#ask({ type: 'open', atLeastIndex }, isOpened, {
+      from,
+      signal,
+    });
     if (!this.#isOurs(opened.header))
       throw new SnapshotError(
         'FOREIGN',
@@ -149,10 +158,9 @@ export class SnapshotFetch {
     try {
       let asked = this.#askNext(staging, signal);
       while (asked !== undefined) {
-        const chunk = await asked;
-        asked = undefined;
+        const { response, message } = await asked;
         // The next chunk is on its way while this one is stored; adding it to the sequence comes first.
-        const stored = staging.append(chunk);
+        const stored = staging.append(response, message);
         asked = this.#askNext(staging, signal);
         asked?.catch(() => undefined);
         await stored;
@@ -185,7 +193,10 @@ export class SnapshotFetch {
     };
   }
 
-  #askNext({ source, sequence }: Staging, signal: AbortSignal): Promise<ChunkResponse> | undefined {
+  #askNext(
+    { source, sequence }: Staging,
+    signal: AbortSignal,
+  ): Promise<Answer<ChunkResponse>> | undefined {
     const start = sequence.next;
     if (start === undefined) return undefined;
     const { snapshotId } = source.opened;
@@ -201,16 +212,17 @@ export class SnapshotFetch {
     request: SnapshotRequest,
     accept: (response: SnapshotResponse) => Response | undefined,
     { from, signal }: { from: MemberId; signal: AbortSignal },
-  ): Promise<Response> {
+  ): Promise<Answer<Response>> {
     const { clock, logger } = this.#dependencies;
     const payload = encodeRequest(request);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const response = decodeResponse(await this.#dependencies.request(from, payload, signal));
+        const message = await this.#dependencies.request(from, payload, signal);
+        const response = decodeResponse(message);
         if (signal.aborted) throw abortedError();
         if (response.type === 'refused') throw refusedError(from, response.refusal);
         const accepted = accept(response);
-        if (accepted !== undefined) return accepted;
+        if (accepted !== undefined) return { response: accepted, message };
         throw new CodecError('it answers something else');
       } catch (thrown) {
         if (signal.aborted) throw abortedError();

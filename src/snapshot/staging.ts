@@ -81,10 +81,13 @@ export class Staging {
     this.#writer = new PartWriter({ directory, position }, dependencies);
   }
 
-  /** Stores the chunk that comes next. It may be lost with the power, and is then fetched again. */
-  async append(chunk: ChunkResponse): Promise<void> {
+  /**
+   * Stores the chunk that comes next, as the message that it came in. It may be lost with the power, and is then
+   * fetched again.
+   */
+  async append(chunk: ChunkResponse, message: Uint8Array): Promise<void> {
     this.sequence.add(chunk);
-    await this.#writer.append(encodeResponse(chunk));
+    await this.#writer.append(message);
   }
 
   /** After the last chunk: from then on the snapshot survives. Throws DAMAGED when it is not what was sent. */

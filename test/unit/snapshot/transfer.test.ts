@@ -22,6 +22,7 @@ import {
   never,
   openState,
   putHead,
+  TestClock,
 } from './fixture.ts';
 
 let folder: string;
@@ -86,6 +87,12 @@ async function stagedContent(): Promise<Map<string, string>> {
     );
   pairs.finish();
   return content;
+}
+
+async function advance(index: number): Promise<void> {
+  const batch = new WriteBatch();
+  putHead(batch, head(index, 5));
+  await database.write(batch);
 }
 
 const wanted = { from: 1, atLeastIndex: 10, signal: never };
@@ -296,20 +303,20 @@ describe('a receiver that restarts', () => {
 });
 
 describe('scenario 44: two snapshots in quick succession', () => {
-  test('the newer one wins, also over one that is complete', async () => {
-    const link = new Link(source);
+  test('the newer one wins, over one that is under way and over one that is complete', async () => {
+    const clock = new TestClock();
+    const link = new Link(serve(database, { clock }));
     const fetch = makeFetch(memberFolder, link.request);
-    const first = fetch.fetch(wanted);
-    first.catch(() => undefined);
-    const batch = new WriteBatch();
-    putHead(batch, head(90, 5));
-    await database.write(batch);
-    const second = fetch.fetch({ ...wanted, atLeastIndex: 80 });
-    await expect(first).rejects.toMatchObject({ code: 'ABORTED' });
+    let second: ReturnType<typeof fetch.fetch> | undefined;
+    link.before = async (count) => {
+      if (count !== 6) return;
+      await advance(90);
+      second = fetch.fetch({ ...wanted, atLeastIndex: 80 });
+    };
+    await expect(fetch.fetch(wanted)).rejects.toMatchObject({ code: 'ABORTED' });
     expect(await second).toMatchObject(head(90, 5));
-    const third = new WriteBatch();
-    putHead(third, head(120, 5));
-    await database.write(third);
+    await advance(120);
+    clock.pass(10_000);
     expect(await fetch.fetch({ ...wanted, atLeastIndex: 100 })).toMatchObject(head(120, 5));
     expect(await stagedContent()).toEqual(await contentOf(database));
   });
