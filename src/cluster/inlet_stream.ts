@@ -8,7 +8,7 @@ import { ClusterError } from './cluster_error.ts';
 import { Dial } from './dial.ts';
 import { FrameWriter } from './frame_writer.ts';
 import { helloOf, helloProblem, type Introduction } from './hello.ts';
-import { FRAME_BYTES_MAX, type TransportLimits } from './limits.ts';
+import { FRAME_BYTES_READ_MAX, type TransportLimits } from './limits.ts';
 import { endOf } from './refusal.ts';
 import type { Piece } from './send_queue.ts';
 import type {
@@ -54,7 +54,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
   'grpc.enable_channelz': 0,
-  'grpc.max_receive_message_length': FRAME_BYTES_MAX,
+  'grpc.max_receive_message_length': FRAME_BYTES_READ_MAX,
   'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW_BYTES,
 };
 

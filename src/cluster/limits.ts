@@ -45,8 +45,10 @@ export const DEFAULT_TRANSPORT_LIMITS: TransportLimits = {
 export const FRAME_PAYLOAD_BYTES_MAX = 256 * 1024;
 /** Messages that share a frame. */
 export const FRAME_MESSAGES_MAX = 1024;
-/** What gRPC accepts as one message: a full frame and the tags around its payloads. */
+/** A full frame and the tags around its payloads; a longer one is malformed. */
 export const FRAME_BYTES_MAX = FRAME_PAYLOAD_BYTES_MAX + 16 * FRAME_MESSAGES_MAX;
+/** What gRPC reads at all. Above it the stream ends without a word in our log, so it is more than any mistake makes. */
+export const FRAME_BYTES_READ_MAX = 4 * FRAME_BYTES_MAX;
 /** What a queued payload costs beside its bytes, so that empty ones are bounded too. */
 export const PAYLOAD_OVERHEAD_BYTES = 64;
 /** A refused or ended stream gets this long to take its status before its socket is cut. */

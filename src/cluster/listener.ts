@@ -6,7 +6,7 @@ import type { FollowedTlsFiles } from '../lib/tls_files.ts';
 import type { MemberId } from '../types/entry.ts';
 import { ClusterError } from './cluster_error.ts';
 import { helloOf, helloProblem, type Introduction, memberOfCertificate } from './hello.ts';
-import { FRAME_BYTES_MAX, type TransportLimits } from './limits.ts';
+import { FRAME_BYTES_READ_MAX, type TransportLimits } from './limits.ts';
 import { Outlet, type ServerCall } from './outlet.ts';
 import { cutSoon, refuse } from './refusal.ts';
 import {
@@ -85,7 +85,7 @@ export class MemberListener {
     this.#logger = dependencies.logger;
     this.#admittance = dependencies.admittance;
     this.#server = new Server({
-      'grpc.max_receive_message_length': FRAME_BYTES_MAX,
+      'grpc.max_receive_message_length': FRAME_BYTES_READ_MAX,
       'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION_MAX,
       'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS_MAX,
       'grpc.enable_channelz': 0,

@@ -6,7 +6,7 @@ import { Inlet } from './inlet.ts';
 import type { InletDependencies, InletOptions } from './inlet_stream.ts';
 import { OutgoingRequests } from './outgoing_requests.ts';
 import type { Outlet } from './outlet.ts';
-import type { Refusal } from './refusal.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
 import type { Channel } from './wire.ts';
 
 export interface PeerEvents {
@@ -100,6 +100,7 @@ export class Peer {
   }
 
   #inletClosed(channel: Channel, reason: ClusterError): void {
+    if (refusalOf(reason) === undefined) this.#tellMalformed(channel, reason);
     this.#refresh(`${channel} inlet: ${reason.message}`);
     if (reason.code !== 'SILENT') return;
     // Nothing will come to the end of these by itself before TCP gives up, minutes later.
@@ -108,10 +109,18 @@ export class Peer {
   }
 
   #outletClosed(outlet: Outlet, reason: ClusterError): void {
+    this.#tellMalformed(outlet.channel, reason);
     this.#outgoing.disconnected(outlet);
     if (this.#outlets.get(outlet.channel) !== outlet) return;
     this.#outlets.delete(outlet.channel);
     this.#refresh(`${outlet.channel} outlet: ${reason.message}`);
+  }
+
+  /** A member that sends what no member sends has a defect, or is none. */
+  #tellMalformed(channel: Channel, { code, message }: ClusterError): void {
+    if (code !== 'MALFORMED') return;
+    const fields = { peer: this.id, channel, code, reason: message };
+    this.#logger.warn(fields, 'cluster.peer_refused');
   }
 
   #closeOutlets(reason: ClusterError): void {

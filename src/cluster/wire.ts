@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { assert } from '../lib/assert.ts';
+import { FRAME_BYTES_MAX } from './limits.ts';
 
 /** Rises when frames change their meaning; members of different versions do not talk. */
 export const PROTOCOL_VERSION = 1;
@@ -62,7 +63,7 @@ export type SourceFrame =
     }
   | { readonly body: 'chunk'; readonly chunk: Chunk };
 
-/** Bytes that are no frame, or one without a body that is known here. */
+/** Bytes that are no frame, too many of them, or a frame without a body that is known here. */
 const MALFORMED = { body: 'malformed' } as const;
 export type Malformed = typeof MALFORMED;
 
@@ -95,6 +96,7 @@ function orMalformed<Frame extends { body: string }>(
   deserialize: (bytes: Buffer) => unknown,
 ): (bytes: Buffer) => Frame | Malformed {
   return (bytes) => {
+    if (bytes.length > FRAME_BYTES_MAX) return MALFORMED;
     try {
       const frame = deserialize(bytes) as Frame | { body: undefined };
       return frame.body === undefined ? MALFORMED : frame;

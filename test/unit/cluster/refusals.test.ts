@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { helloOf } from '../../../src/cluster/hello.ts';
 import {
   FRAME_BYTES_MAX,
+  FRAME_BYTES_READ_MAX,
   FRAME_PAYLOAD_BYTES_MAX,
   type TransportLimits,
 } from '../../../src/cluster/limits.ts';
@@ -122,17 +123,28 @@ test('a member with the right Hello is welcome', async () => {
 });
 
 test.each([
-  ['another cluster', { clusterId: 'other' }, status.FAILED_PRECONDITION],
-  ['another genesis', { genesisHash: new Uint8Array(32) }, status.FAILED_PRECONDITION],
-  ['another protocol version', { protocolVersion: 99 }, status.FAILED_PRECONDITION],
-  ["another member's id", { memberId: 2 }, status.PERMISSION_DENIED],
-  ['an unknown channel', { channel: 7 }, status.INVALID_ARGUMENT],
-])('a Hello of %s is refused', async (_name, changes, code) => {
+  ['another cluster', { clusterId: 'other' }, 'WRONG_CLUSTER', status.FAILED_PRECONDITION],
+  [
+    'another genesis',
+    { genesisHash: new Uint8Array(32) },
+    'WRONG_CLUSTER',
+    status.FAILED_PRECONDITION,
+  ],
+  [
+    'another protocol version',
+    { protocolVersion: 99 },
+    'WRONG_PROTOCOL',
+    status.FAILED_PRECONDITION,
+  ],
+  ["another member's id", { memberId: 2 }, 'WRONG_IDENTITY', status.PERMISSION_DENIED],
+  ['an unknown channel', { channel: 7 }, 'MALFORMED', status.INVALID_ARGUMENT],
+])('a Hello of %s is refused', async (_name, changes, reason, code) => {
   await startTwo();
   const { call, ended } = await intrude(fixture.files('member-3'));
   call.write(hello(changes));
-  expect((await ended).code).toBe(code);
-  expect(victim.logger.events('cluster.peer_refused').length).toBe(1);
+  const { code: seen, metadata } = await ended;
+  expect([seen, metadata.get('blockraft-refusal')]).toEqual([code, [reason]]);
+  expect(refusals()).toEqual([reason]);
   await expectUndisturbed();
 });
 
@@ -148,10 +160,13 @@ test('a member that is not configured is refused', async () => {
   await startTwo();
   const { call, ended } = await intrude(await fixture.writeTls('member', '4'));
   call.write(hello({ memberId: 4 }));
-  expect(await ended).toMatchObject({
-    code: status.PERMISSION_DENIED,
-    details: expect.stringContaining('member 4'),
-  });
+  const { code, details, metadata } = await ended;
+  expect([code, details]).toEqual([
+    status.PERMISSION_DENIED,
+    'member 4 is not in the configuration of member 1 (that of log index 0)',
+  ]);
+  expect(metadata.get('blockraft-refusal')).toEqual(['UNKNOWN_MEMBER']);
+  expect(refusals()).toEqual(['UNKNOWN_MEMBER']);
   await expectUndisturbed();
 });
 
@@ -201,14 +216,28 @@ test.each([
   call.write(hello({}, 'bulk'));
   call.write(bytes);
   expect((await ended).code).toBe(status.INVALID_ARGUMENT);
+  expect(refusals()).toEqual(['MALFORMED']);
   await expectUndisturbed();
 });
 
-test('a frame above the limit is refused unread', async () => {
+test('a frame above the limit is refused, whatever is in it', async () => {
   await startTwo();
   const { call, ended } = await intrude(fixture.files('member-3'));
   call.write(hello());
-  call.write(Buffer.alloc(FRAME_BYTES_MAX + 1));
+  // A ping with a field that nobody knows: it would be fine were it shorter.
+  const ping = METHOD.requestSerialize({ body: 'ping', ping: { number: 1 } });
+  const tag = [0x7a, ...varint(FRAME_BYTES_MAX)];
+  call.write(Buffer.concat([ping, Buffer.from(tag), Buffer.alloc(FRAME_BYTES_MAX)]));
+  expect((await ended).code).toBe(status.INVALID_ARGUMENT);
+  expect(refusals()).toEqual(['MALFORMED']);
+  await expectUndisturbed();
+});
+
+test('a frame far above the limit is refused unread', async () => {
+  await startTwo();
+  const { call, ended } = await intrude(fixture.files('member-3'));
+  call.write(hello());
+  call.write(Buffer.alloc(FRAME_BYTES_READ_MAX + 1));
   expect((await ended).code).toBe(status.RESOURCE_EXHAUSTED);
   await expectUndisturbed();
 });
@@ -263,6 +292,15 @@ test('more connections than the limit are closed unheard', async () => {
   await Promise.race(intruders.map(({ ended }) => ended));
   await expectUndisturbed();
 });
+
+/** Codes of what the victim has logged as refused. */
+function refusals(): unknown[] {
+  return victim.logger.events('cluster.peer_refused').map(({ code }) => code);
+}
+
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))];
+}
 
 function chunk(place: { requestId: number; totalBytes: number }): Buffer {
   const data = new Uint8Array(Math.min(place.totalBytes, FRAME_PAYLOAD_BYTES_MAX) || 1);
