@@ -18,6 +18,7 @@ import { registerMembers } from './members.ts';
 import { registerStatus } from './status.ts';
 import { registerSubmit } from './submit.ts';
 import { registerUp } from './up.ts';
+import { registerWal } from './wal.ts';
 import { registerWorkload } from './workload.ts';
 
 /** Each command is one file that registers itself and imports what is heavy only when it runs. */
@@ -36,6 +37,7 @@ const REGISTER: readonly ((program: Command) => void)[] = [
   registerBench,
   registerConfig,
   registerCerts,
+  registerWal,
 ];
 
 /** The whole command line; parsing throws instead of ending the process. */

@@ -82,7 +82,12 @@ export function readHeader(
   }
 }
 
-function leftoversOf(directory: string, names: readonly string[], base: BaseRecord): string[] {
+/** Paths of the files among these names that the log does not need. */
+export function leftoversOf(
+  directory: string,
+  names: readonly string[],
+  base: BaseRecord,
+): string[] {
   const leftovers = segmentSequences(names)
     .filter((sequence) => sequence < base.firstSequence)
     .map((sequence) => segmentPath(directory, sequence));

@@ -6,13 +6,15 @@ import { CodedError, errorText } from '../lib/error.ts';
  * UNSUPPORTED_VERSION: written by other software. CORRUPT: bytes that were durable are damaged or
  * missing; the log is never shortened to hide that. UNUSABLE: the system refuses access to the
  * folder or a file. NOT_EMPTY: a new log was to be made where there is something already.
+ * NOT_A_LOG: there is none to examine.
  */
 export type WalErrorCode =
   | 'IDENTITY_MISMATCH'
   | 'UNSUPPORTED_VERSION'
   | 'CORRUPT'
   | 'UNUSABLE'
-  | 'NOT_EMPTY';
+  | 'NOT_EMPTY'
+  | 'NOT_A_LOG';
 
 /**
  * The log cannot be opened or read; the fields name the file and, where known, the offset in
@@ -41,7 +43,7 @@ export function corruptError(path: string, offset: number, what: string): WalErr
       `inspect ${dirname(path)}" and all damage with "blockraft wal verify ${dirname(path)}", ` +
       'check the disk, remove this member from the cluster and let it join again under a new ' +
       'member id with an empty data folder',
-    { fields: { path, offset } },
+    { fields: { path, offset, problem: what } },
   );
 }
 

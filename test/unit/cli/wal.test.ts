@@ -116,7 +116,9 @@ describe('a sound log', () => {
     const verified = await blockraft(['wal', 'verify', folder, '--json']);
     expect(verified.code).toBe(0);
     expect(JSON.parse(verified.stdout)).toMatchObject({ sound: true, lastIndex: COUNT - 1 });
-    expect((await openLog(log)).lastIndex).toBe(COUNT - 1);
+    const reopened = await openLog(log);
+    expect(reopened.lastIndex).toBe(COUNT - 1);
+    await reopened.close();
   });
 });
 
