@@ -41,6 +41,7 @@ export function balanceModel(initial: Balances): Model<Balances, BalanceInput, B
         .filter(([, balance]) => balance !== 0n)
         .sort(([left], [right]) => (left < right ? -1 : 1))
         .join(';'),
+    cumulative: true,
     describe(input, output) {
       const answer = output === undefined ? 'unknown' : String(output);
       if (input.kind === 'read') return `reads ${input.accounts.join(', ')} → ${answer}`;

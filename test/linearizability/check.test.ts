@@ -190,6 +190,17 @@ describe('the linearizability checker', () => {
     expect(Math.min(counts.linearizable, counts.violation)).toBeGreaterThan(500);
   });
 
+  it('finds the place of a long read among many writes whose outcome is unknown', () => {
+    const history: RegisterOperation[] = [write([0, 1], 1), read([2, 2_000], 1)];
+    for (let value = 2; value < 150; value += 1) {
+      const at = 10 * value;
+      history.push(write([at, at + 25], value), write([at, unknown], 1_000 + value));
+      if (value % 5 === 0) history.push(read([at + 3, at + 4], 1_000 + value));
+    }
+    const verdict = check(registers, history, { statesMax: 100_000 });
+    expect(verdict.outcome).toBe('linearizable');
+  });
+
   it('checks ten thousand operations with few states beyond one for each', () => {
     const shape = { operations: 10_000, clients: 8, keys: 1, values: 1_000, unknown: 0.001 };
     const history = sequentialHistory(shape, seededRandom(11));
@@ -257,4 +268,44 @@ describe('account balances as one object', () => {
     const back = balances([5, 6], 100n, 0n);
     expect(check(model, [lost, before, after, back]).outcome).toBe('violation');
   });
+
+  it('agrees with brute force on short histories of transfers and reads', () => {
+    const names = ['a', 'b', 'c'];
+    const counts = { linearizable: 0, violation: 0, undecided: 0 };
+    for (let seed = 1; seed <= 1_000; seed += 1) {
+      const random = seededRandom(seed);
+      const pick = (count: number) => Math.floor(random() * count);
+      const start = new Map(names.map((name) => [name, BigInt(pick(4))]));
+      const three = balanceModel(start);
+      let state = three.initial;
+      const history = Array.from({ length: 6 }, (_, position) => {
+        const [from, to] = [names[pick(3)]!, names[pick(3)]!];
+        const input: BalanceInput =
+          random() < 0.5
+            ? { kind: 'read', accounts: [from] }
+            : { kind: 'transfer', from, to, amount: BigInt(1 + pick(2)), fee: 0n };
+        const output = answer(state, input, random() < 0.1);
+        if (random() < 0.9) state = three.step(state, input, undefined) ?? state;
+        const at = 10 * position;
+        const endsAt = random() < 0.3 ? undefined : at + pick(30);
+        return operation<BalanceInput, BalanceOutput>(input, [at - pick(30), endsAt], output);
+      });
+      const { outcome } = check(three, history);
+      counts[outcome] += 1;
+      const expected = isLinearizable(three, history) ? 'linearizable' : 'violation';
+      expect(outcome, `seed ${seed}`).toBe(expected);
+    }
+    expect(Math.min(counts.linearizable, counts.violation)).toBeGreaterThan(300);
+  });
 });
+
+function answer(
+  balances: ReadonlyMap<string, bigint>,
+  input: BalanceInput,
+  isWrong: boolean,
+): BalanceOutput {
+  const has = (account: string) => balances.get(account) ?? 0n;
+  if (input.kind === 'read')
+    return input.accounts.map((account) => has(account) + (isWrong ? 1n : 0n));
+  return has(input.from) >= input.amount + input.fee !== isWrong;
+}

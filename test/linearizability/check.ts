@@ -92,6 +92,7 @@ class Search<State, Input, Output> {
   readonly #statesMax: number;
   /** By the time of the answer: the position is the rank. */
   readonly #answered: readonly Operation<Input, Output>[];
+  /** By the time of the invocation. */
   readonly #unknown: readonly Operation<Input, Output>[];
   /** By rank: the ranks of what was under way at that answer, itself included. */
   readonly #underWay: readonly (readonly number[])[];
@@ -114,7 +115,9 @@ class Search<State, Input, Output> {
     this.#answered = operations
       .filter(({ result }) => result !== undefined)
       .sort((left, right) => answerAt(left) - answerAt(right));
-    this.#unknown = operations.filter(({ result }) => result === undefined);
+    this.#unknown = operations
+      .filter(({ result }) => result === undefined)
+      .sort((left, right) => left.invokedAt - right.invokedAt);
     this.#underWay = underWayAtAnswers(this.#answered);
     this.#furthest = {
       state: model.initial,
@@ -173,8 +176,11 @@ class Search<State, Input, Output> {
     return { offending, prefix, text };
   }
 
-  /** Everything under way at the earliest answer that is missing may come next. */
-  #goOn(step: Step<State, Input, Output>): void {
+  /** Everything under way at the earliest answer that is missing may come next, if it is wanted. */
+  #goOn(
+    step: Step<State, Input, Output>,
+    isWanted: (input: Input, output: Output | undefined) => boolean = () => true,
+  ): void {
     const candidates = this.#underWay[step.limitRank] ?? [];
     // The last one put on the stack is tried first.
     for (let position = candidates.length - 1; position >= 0; position -= 1) {
@@ -182,7 +188,7 @@ class Search<State, Input, Output> {
       if (step.ahead.includes(rank)) continue;
       const operation = this.#answered[rank] as Operation<Input, Output>;
       const state = this.#model.step(step.state, operation.input, operation.result?.output);
-      if (state === undefined) continue;
+      if (state === undefined || !isWanted(operation.input, operation.result?.output)) continue;
       let { limitRank } = step;
       let ahead: readonly number[] = step.ahead;
       if (rank !== limitRank) ahead = [...ahead, rank];
@@ -196,32 +202,57 @@ class Search<State, Input, Output> {
     }
   }
 
-  /** Supposes that one more operation of unknown outcome took effect here. */
+  /**
+   * Supposes that operations of unknown outcome took effect here. Since they can wait (see Model), one is
+   * placed only right before an operation that is impossible without it.
+   */
   #suppose(step: Step<State, Input, Output>): void {
-    const limit = this.#answered[step.limitRank];
+    const { limitRank, ahead } = step;
+    const limitAt = answerAt(this.#answered[limitRank]);
+    const idle: Operation<Input, Output>[] = [];
+    const effective: { position: number; state: State }[] = [];
     for (const [position, operation] of this.#unknown.entries()) {
+      if (operation.invokedAt > limitAt) break;
       if (step.unknown.includes(position)) continue;
-      if (limit !== undefined && operation.invokedAt > answerAt(limit)) continue;
       const state = this.#model.step(step.state, operation.input, undefined);
-      // Whatever changes nothing explains nothing.
-      if (state === undefined || state === step.state) continue;
+      // What changes nothing explains nothing.
+      if (state === undefined || state === step.state) idle.push(operation);
+      else effective.push({ position, state });
+    }
+    for (const { position, state } of effective) {
       const unknown = [...step.unknown, position].sort((left, right) => left - right);
-      const { limitRank, ahead } = step;
-      this.#add({ state, limitRank, ahead, unknown, previous: step, operation });
+      const operation = this.#unknown[position];
+      const supposed = { state, limitRank, ahead, unknown, previous: step, operation };
+      this.#goOn(
+        supposed,
+        (input, output) => this.#model.step(step.state, input, output) === undefined,
+      );
+      const wakes = idle.some(
+        ({ input }) => (this.#model.step(state, input, undefined) ?? state) !== state,
+      );
+      if ((wakes || this.#model.cumulative) && this.#isNew(supposed, 'supposed'))
+        this.#deferred.push(limitRank, supposed);
     }
   }
 
   #add(step: Step<State, Input, Output>): void {
+    if (!this.#isNew(step)) return;
+    this.#open.push(step.limitRank, step);
+    if (step.limitRank > this.#furthest.limitRank) this.#furthest = step;
+  }
+
+  #isNew(
+    { limitRank, ahead, unknown, state }: Step<State, Input, Output>,
+    kind: 'open' | 'supposed' = 'open',
+  ): boolean {
     this.statesTried += 1;
-    const { limitRank, ahead, unknown, state } = step;
     let placed = '';
     if (ahead.length > 0)
       for (const rank of this.#underWay[limitRank] ?? []) placed += ahead.includes(rank) ? 1 : 0;
-    const key = `${limitRank}|${placed}|${unknown.join()}|${this.#model.key(state)}`;
-    if (this.#tried.has(key)) return;
+    const key = `${kind}|${limitRank}|${placed}|${unknown.join()}|${this.#model.key(state)}`;
+    if (this.#tried.has(key)) return false;
     this.#tried.add(key);
-    this.#open.push(limitRank, step);
-    if (limitRank > this.#furthest.limitRank) this.#furthest = step;
+    return true;
   }
 }
 
@@ -246,8 +277,8 @@ class RankedStacks<Item> {
   }
 }
 
-function answerAt<Input, Output>({ result }: Operation<Input, Output>): number {
-  return result?.at ?? Number.POSITIVE_INFINITY;
+function answerAt<Input, Output>(operation: Operation<Input, Output> | undefined): number {
+  return operation?.result?.at ?? Number.POSITIVE_INFINITY;
 }
 
 /**

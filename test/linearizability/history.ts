@@ -9,7 +9,11 @@ export interface Operation<Input, Output> {
 
 export type History<Input, Output> = readonly Operation<Input, Output>[];
 
-/** What an object does when its operations come one after another. States are immutable. */
+/**
+ * What an object does when its operations come one after another. States are immutable. An operation of
+ * unknown outcome can wait: when another one is possible both before and after it, the two may change places,
+ * or the other one hides it.
+ */
 export interface Model<State, Input, Output> {
   readonly initial: State;
   /**
@@ -21,6 +25,8 @@ export interface Model<State, Input, Output> {
   key(state: State): string;
   /** Names the object that an operation is about, when objects are independent of each other. */
   objectOf?(input: Input): string;
+  /** Whether it may take several operations of unknown outcome to make another one possible. */
+  readonly cumulative: boolean;
   describe(input: Input, output: Output | undefined): string;
 }
 

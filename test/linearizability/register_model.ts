@@ -21,7 +21,7 @@ export const registers: Model<{ readonly value: number | null }, RegisterInput, 
       case 'read':
         return output === undefined || output === state.value ? state : undefined;
       case 'write':
-        return { value: input.value };
+        return input.value === state.value ? state : { value: input.value };
       case 'cas': {
         const matches = state.value === input.expected;
         if (output !== undefined && output !== matches) return undefined;
@@ -31,6 +31,7 @@ export const registers: Model<{ readonly value: number | null }, RegisterInput, 
   },
   key: ({ value }) => String(value),
   objectOf: ({ key }) => key,
+  cumulative: false,
   describe(input, output) {
     const { kind, key } = input;
     if (kind === 'read') return `reads ${key} → ${output === undefined ? 'unknown' : output}`;

@@ -35,10 +35,7 @@ export function stepDown(server: Server): void {
 
 /** PreVote (9.6): asks without a change of term. */
 export function startPreVote(server: Server): void {
-  must(
-    votesIn(configurationOf(server).configuration, server.id),
-    () => `it campaigns without a vote in ${describeOwn(server)}`,
-  );
+  requireVote(server);
   stopLeading(server);
   server.role = 'preCandidate';
   server.preVotesGranted = new Set([server.id]);
@@ -48,10 +45,7 @@ export function startPreVote(server: Server): void {
 export function timeout(server: Server, asked: boolean): void {
   const { configuration } = configurationOf(server);
   must(server.role !== 'leader', 'a leader campaigns');
-  must(
-    votesIn(configuration, server.id),
-    () => `it campaigns without a vote in ${describeOwn(server)}`,
-  );
+  requireVote(server);
   const asksAlone = isQuorum(configuration, (member) => member === server.id);
   const isEncouraged =
     server.role === 'preCandidate' &&
@@ -66,6 +60,20 @@ export function timeout(server: Server, asked: boolean): void {
   server.votesGranted.clear();
   server.preVotesGranted.clear();
   castVote(server, server.id);
+}
+
+/**
+ * In the last committed configuration or one after it: a server whose removal is not committed may be the
+ * only one that can commit it (4.2.2).
+ */
+function requireVote({ id, configurations, commit }: Server): void {
+  const committed = configurations.findLastIndex(({ index }) => index <= commit);
+  const held = configurations.slice(Math.max(0, committed));
+  must(
+    held.some(({ configuration }) => votesIn(configuration, id)),
+    () =>
+      `it campaigns without a vote in ${held.map((each) => describeConfiguration(each.configuration)).join(' or ')}`,
+  );
 }
 
 /** HandleRequestVoteRequest with a granted vote (figure 3.1). */
