@@ -1,4 +1,4 @@
-import { decodeConfiguration } from '../types/configuration.ts';
+import { type Configuration, decodeConfiguration } from '../types/configuration.ts';
 import type { Entry, EntryType } from '../types/entry.ts';
 import { malformedMessage } from './error.ts';
 import type { Append, AppendReply, Message } from './messages.ts';
@@ -183,11 +183,13 @@ function readAppend(reader: VarintReader, header: HeaderFields): Append {
 
 /** What the core takes from the log it can rely on. */
 function checkConfiguration(data: Uint8Array): void {
+  let configuration: Configuration;
   try {
-    decodeConfiguration(data);
+    configuration = decodeConfiguration(data);
   } catch (cause) {
     throw malformedMessage('an entry holds no configuration', cause);
   }
+  if (configuration.voters.length === 0) throw malformedMessage('a configuration has no voters');
 }
 
 function writeAppendReply(writer: VarintWriter, message: AppendReply): void {

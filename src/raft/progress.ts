@@ -102,10 +102,10 @@ export class Progress {
   }
 
   /**
-   * Takes an acknowledgement; true when match rose.
-   * @param base the index below the first entry that the log holds: a snapshot must reach it
+   * Takes an acknowledgement; true when match rose. Of one that waits for a snapshot it shows that it has
+   * installed one; if it shows less, the next Append falls back to asking for one.
    */
-  acknowledged(match: number, base: number): boolean {
+  acknowledged(match: number): boolean {
     const rose = match > this.match;
     this.quiet = false;
     if (rose) this.match = match;
@@ -115,7 +115,7 @@ export class Progress {
     } else if (this.state === 'replicate') {
       this.next = Math.max(this.next, this.match + 1);
       this.#window.freeTo(match);
-    } else if (this.match >= base) {
+    } else {
       this.#becomeReplicate();
     }
     return rose;

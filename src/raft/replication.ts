@@ -99,7 +99,7 @@ export function handleAppendReply(state: RaftState, message: AppendReply): void 
     return;
   }
   if (match > state.log.lastIndex) return;
-  if (!progress.acknowledged(match, state.log.firstIndex - 1)) return;
+  if (!progress.acknowledged(match)) return;
   advanceCommit(state);
   transferIfCaughtUp(state, message.from);
 }

@@ -1,5 +1,5 @@
 import { assert } from '../lib/assert.ts';
-import { type Configuration, encodeConfiguration } from '../types/configuration.ts';
+import { type Configuration, encodeConfiguration, isVoter } from '../types/configuration.ts';
 import type { Entry, MemberId } from '../types/entry.ts';
 import { followMembers } from './followers.ts';
 import type { RaftState } from './state.ts';
@@ -64,10 +64,16 @@ export function appendEntries(
   state.uncommitted.add(entries);
 }
 
-/** Appends a configuration, which is in force from now on: whoever is new in it is followed (chapter 4). */
+/**
+ * Appends a configuration, which is in force from now on: whoever is new in it is followed (chapter 4). A new voter
+ * has an election timeout to be heard before the quorum check misses it.
+ */
 export function appendConfiguration(state: RaftState, configuration: Configuration): void {
+  const before = state.configuration;
   appendEntries(state, [encodeConfiguration(configuration)], 'configuration');
   followMembers(state);
+  for (const [id, progress] of state.progress)
+    if (isVoter(configuration, id) && !isVoter(before, id)) progress.active = true;
 }
 
 /** Takes note of who leads; reads that another leader was asked for are refused. */

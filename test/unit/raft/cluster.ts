@@ -100,6 +100,8 @@ export class TestMember {
   raft: Raft;
   readonly id: MemberId;
   readonly applied: Entry[] = [];
+  /** What its state machine covers; after a start that is the base of its log. */
+  appliedIndex = 0;
   /** Those of applied entries, ascending; the first is the one that it started with. */
   configurations: IndexedConfiguration[];
   readonly reads: ReadState[] = [];
@@ -145,10 +147,6 @@ export class TestMember {
     return answer;
   }
 
-  get appliedIndex(): number {
-    return Math.max(this.log.base.index, this.applied.at(-1)?.index ?? 0);
-  }
-
   configurationAt(index: number): IndexedConfiguration {
     return this.configurations.findLast((each) => each.index <= index)!;
   }
@@ -192,6 +190,7 @@ export class TestMember {
     for (let index = from; index <= toInclusive; index += 1) {
       const entry = this.log.entry(index);
       this.applied.push(entry);
+      this.appliedIndex = index;
       if (entry.type === 'configuration')
         this.configurations.push({ index, configuration: decodeConfiguration(entry.data) });
     }
@@ -202,6 +201,7 @@ export class TestMember {
     const { terms: _terms, voters: _voters, ...options } = this.#options;
     // What was applied after the base is applied again.
     const { index: applied } = this.log.base;
+    this.appliedIndex = applied;
     const configuration = this.configurationAt(applied);
     this.configurations = this.configurations.filter(({ index }) => index <= applied);
     return new Raft(

@@ -124,6 +124,20 @@ it('scenario 41: no read is answered on a lease during a transfer, nor after it 
   expect(leader.reads.at(-1)).toEqual({ requestId: 2, index: 1 });
 });
 
+it('a leader that handed over and leads again has a lease again, of its own term', () => {
+  for (const [from, to] of [
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    cluster.member(from).raft.transferLeadership(to);
+    cluster.settle();
+  }
+  expect(leader.status).toMatchObject({ role: 'leader', term: 3 });
+  expect(readAtOnce(1)).toBeUndefined();
+  tick(2);
+  expect(readAtOnce(2)).toEqual({ requestId: 2, index: 3 });
+});
+
 it('scenario 36: a new leader answers nothing on a lease before it has committed in its term', () => {
   cluster.cutOff(1);
   cluster.filter = ({ type, from, to }) => type !== 'append' && from !== 1 && to !== 1;

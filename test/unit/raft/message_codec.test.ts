@@ -2,10 +2,14 @@ import { expect, it } from 'vitest';
 import { RaftError } from '../../../src/raft/error.ts';
 import { decodeMessage, encodeMessage } from '../../../src/raft/message_codec.ts';
 import type { Message } from '../../../src/raft/messages.ts';
+import { EMPTY_CONFIGURATION, encodeConfiguration } from '../../../src/types/configuration.ts';
 import { Dice } from '../../sim/random.ts';
+import { founded } from './cluster.ts';
 
 const header = { from: 1, to: 2, term: 300 };
 const BIGGEST = Number.MAX_SAFE_INTEGER;
+
+const THREE = encodeConfiguration(founded([1, 2, 3]).configuration);
 
 const MESSAGES: Message[] = [
   { type: 'preVote', ...header, lastIndex: 0, lastTerm: 0 },
@@ -23,6 +27,7 @@ const MESSAGES: Message[] = [
       { index: 42, term: 7, type: 'command', data: new Uint8Array([1, 2, 3]) },
       { index: 43, term: 300, type: 'noop', data: new Uint8Array(0) },
       { index: 44, term: 300, type: 'command', data: new Uint8Array(1_000).fill(9) },
+      { index: 45, term: 300, type: 'configuration', data: THREE },
     ],
   },
   { type: 'appendReply', ...header, match: 77, conflict: undefined },
@@ -82,6 +87,32 @@ it('refuses an unknown version, an unknown type, and an integer that is not mini
   expect(() => decodeMessage(Uint8Array.from([2, type!, ...rest]))).toThrow('version 2');
   expect(() => decodeMessage(Uint8Array.from([1, 99, ...rest]))).toThrow('type is unknown');
   expect(() => decodeMessage(Uint8Array.from([1, 4, 0x81, 0, 2, 3, 1]))).toThrow('shortest form');
+});
+
+it('scenario 9: members with and without PreVote never meet: every message names the version of all rules', () => {
+  // PreVote belongs to version 1 and cannot be turned off. A member of another version is refused as a whole, so
+  // that it takes no part in an election, instead of taking part by other rules.
+  for (const message of MESSAGES) {
+    const [version, ...rest] = encodeMessage(message);
+    expect(version).toBe(1);
+    for (const other of [0, 2, 255])
+      expect(() => decodeMessage(Uint8Array.from([other, ...rest]))).toThrow(`version ${other}`);
+  }
+});
+
+it('refuses an entry that holds no configuration, or one without voters', () => {
+  const carrying = (data: Uint8Array): Message => ({
+    type: 'append',
+    ...header,
+    prevIndex: 0,
+    prevTerm: 0,
+    commit: 0,
+    entries: [{ index: 1, term: 5, type: 'configuration', data }],
+  });
+  const decode = (data: Uint8Array) => () => decodeMessage(encodeMessage(carrying(data)));
+  expect(decode(THREE)).not.toThrow();
+  expect(decode(THREE.subarray(1))).toThrow('holds no configuration');
+  expect(decode(encodeConfiguration(EMPTY_CONFIGURATION))).toThrow('no voters');
 });
 
 it('refuses entries of a term above the leader, and counts that cannot be', () => {

@@ -57,6 +57,18 @@ it('scenario 27: a slow follower that is overtaken by compaction in the midst of
   expect(peer(leader, 3)).toMatchObject({ state: 'replicate', match: 9 });
 });
 
+it('scenario 27: logs that agreed only in what is compacted need no second probe', () => {
+  const cluster = new TestCluster(2, (id) => ({
+    terms: id === 1 ? [1, 3, 3, 3, 3, 3] : [1, 2, 2, 2],
+  }));
+  cluster.member(1).raft.step(append({ term: 3, prevIndex: 6, prevTerm: 3, commit: 6 }));
+  cluster.member(1).drain();
+  cluster.member(1).compactTo(3);
+  cluster.elect(1);
+  expect(appendsTo(2, cluster.sent).map(({ prevIndex }) => prevIndex)).toEqual([6]);
+  expect(cluster.member(2).wanted).toEqual([{ from: 1, index: 3 }]);
+});
+
 it('scenario 28: with a log that is compacted to its end, an idle leader offers a new member a snapshot', () => {
   const cluster = new TestCluster(3);
   const leader = cluster.elect(1);
@@ -73,9 +85,12 @@ it('scenario 28: with a log that is compacted to its end, an idle leader offers 
   cluster.settle();
   leader.compactTo(leader.status.lastIndex);
   expect(leader.status.firstIndex).toBe(leader.status.lastIndex + 1);
+  cluster.sent.length = 0;
   cluster.heal();
   cluster.tick(4);
   expect(joining.wanted.at(-1)).toEqual({ from: 1, index: 3 });
+  // One probe told that the log agrees nowhere that is still held.
+  expect(appendsTo(4, cluster.sent).filter(({ prevIndex }) => prevIndex > 2)).toHaveLength(1);
   expect(joining.offerSnapshotOf(leader)).toBe('install');
   cluster.tick(10);
   expect(leader.status.configuration.configuration.voters).toEqual([1, 2, 3, 4]);
