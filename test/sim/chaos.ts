@@ -1,45 +1,63 @@
+import { join } from 'node:path';
 import type { MemberId } from '../../src/types/entry.ts';
-import type { SimMember } from './member.ts';
-import type { Simulation } from './simulation.ts';
+import { MEMBER_FOLDER } from './disk.ts';
+import type { Machine } from './machine.ts';
+import type { Operator } from './operator.ts';
+import type { SimProcess } from './process.ts';
+import type { World } from './world.ts';
 
 /** What goes wrong, and how often relative to the rest. */
 const ACTIONS = {
-  crash: 10,
-  crashLeader: 6,
-  powerLoss: 1,
+  kill: 8,
+  killLeader: 6,
+  powerOff: 6,
+  powerOffAll: 1,
+  stopInOrder: 4,
   isolate: 5,
   isolateLeader: 5,
   split: 5,
-  blockOneWay: 8,
-  unblock: 12,
+  blockOneWay: 6,
+  clog: 5,
+  flapLink: 4,
+  open: 12,
   pause: 8,
   pauseLeader: 4,
   isolateAndPauseLeader: 4,
+  suspend: 3,
+  jumpWallClock: 4,
   stallDisk: 6,
-  flapConnection: 5,
+  failOperation: 3,
+  fillDisk: 3,
+  failReads: 3,
+  flipBit: 4,
+  misdirectWrite: 4,
+  loseDisk: 2,
+  breakConnection: 5,
   transfer: 5,
-  stepDown: 2,
   fence: 3,
 } as const;
 
 type Action = keyof typeof ACTIONS;
 
-const WEIGHTED: readonly Action[] = Object.entries(ACTIONS).flatMap(([action, weight]) =>
-  Array.from({ length: weight }, () => action as Action),
-);
-
 const AMBUSHES = [
-  'crashLeader',
-  'crashLeader',
-  'crashLeader',
+  'killLeader',
+  'killLeader',
+  'killLeader',
   'isolateLeader',
   'isolateAndPauseLeader',
 ] as const;
 const WATCH_MS = 1;
+/** Share of kinds of faults that a seed leaves out, so that the others come in other mixtures. */
+const SPARED_RATE = 0.3;
+const WALL_JUMP_MS = 3_600_000;
 
 /** Breaks one thing after another while it runs, and puts everything right when it stops. */
 export class Chaos {
-  readonly #simulation: Simulation;
+  crashes = 0;
+  readonly #world: World;
+  readonly #operator: Operator;
+  readonly #leader: () => SimProcess | undefined;
+  readonly #actions: readonly Action[];
   readonly #meanMs: number;
   readonly #downMeanMs: number;
   /** Share of new leaders that are struck in their first moments, when histories part. */
@@ -47,30 +65,52 @@ export class Chaos {
   #ambushedTerm = 0;
   #running = true;
 
-  constructor(simulation: Simulation) {
-    this.#simulation = simulation;
-    const { churn, dice } = simulation;
+  constructor(world: World, operator: Operator, leader: () => SimProcess | undefined) {
+    this.#world = world;
+    this.#operator = operator;
+    this.#leader = leader;
+    const { dice, settings } = world;
+    this.#actions = drawActions(world);
     this.#downMeanMs = dice.pick([20, 100, 300]);
-    this.#meanMs = churn ? 600 : dice.pick([20, 60, 200, 600]);
-    this.#ambushRate = churn ? 0.9 : dice.pick([0, 0.3, 0.8]);
+    this.#meanMs = settings.churn ? 600 : dice.pick([20, 60, 200, 600]);
+    this.#ambushRate = settings.churn ? 0.9 : dice.pick([0, 0.3, 0.8]);
   }
 
   start(): void {
     this.#strikeSometimes();
     if (this.#ambushRate > 0) this.#watchForLeaders();
+    if (this.#world.settings.upgrade) this.#upgradeOne();
+  }
+
+  /** Everything works from now on. */
+  stop(): void {
+    this.#running = false;
+    const { network, machines } = this.#world;
+    network.calm();
+    const version = Math.max(...[...machines.values()].map((each) => each.version));
+    for (const machine of machines.values()) {
+      machine.disk.heal();
+      const { process } = machine;
+      process?.life.resume();
+      process?.life.run(() => process.driver?.setEligible(true));
+      // A process that is up may not know what its disk has lost.
+      if (machine.up && (machine.damaged || machine.version < version)) machine.powerOff();
+      machine.version = version;
+      machine.start();
+    }
   }
 
   #watchForLeaders(): void {
-    const { dice } = this.#simulation;
+    const { dice } = this.#world;
     this.#after(WATCH_MS, () => {
-      const leader = this.#simulation.leader();
-      const term = leader?.status.term ?? 0;
+      const leader = this.#leader();
+      const term = leader?.core?.inside.term ?? 0;
       if (leader && term > this.#ambushedTerm) {
         this.#ambushedTerm = term;
         const action = dice.pick(AMBUSHES);
         if (dice.chance(this.#ambushRate))
           this.#after(dice.exponential(dice.pick([0.1, 1, 5, 20])), () =>
-            this.#strike(action, leader),
+            this.#strike(action, leader.machine),
           );
       }
       this.#watchForLeaders();
@@ -78,133 +118,238 @@ export class Chaos {
   }
 
   #strikeSometimes(): void {
-    const { events, dice, trace } = this.#simulation;
-    events.schedule(dice.exponential(this.#meanMs), () => {
-      if (!this.#running) return;
-      const action = dice.pick(WEIGHTED);
-      const victim = this.#victim(action);
-      trace(`chaos: ${action} ${victim.id}`);
-      this.#strike(action, victim);
+    const { dice } = this.#world;
+    this.#after(dice.exponential(this.#meanMs), () => {
+      const action = dice.pick(this.#actions);
+      this.#strike(action, this.#victim(action));
       this.#strikeSometimes();
     });
   }
 
-  stop(): void {
-    this.#running = false;
-    this.#simulation.network.calm();
-    for (const member of this.#simulation.members.values()) {
-      member.resume();
-      if (!member.up) this.#restart(member);
-      member.disk.heal();
-      member.input((raft) => raft.setEligible(true));
-    }
+  /** One member after another is started again with the next version. */
+  #upgradeOne(): void {
+    const { dice, machines } = this.#world;
+    this.#after(dice.exponential(800), () => {
+      const old = [...machines.values()].filter(({ version, up }) => up && version === 1);
+      if (old.length > 0) {
+        const machine = dice.pick(old);
+        machine.version = 2;
+        this.#down(machine, () => machine.process?.stop());
+      }
+      this.#upgradeOne();
+    });
   }
 
-  #victim(action: Action): SimMember {
-    const { leader, dice, members } = this.#simulation;
-    const wanted = action.endsWith('Leader') ? leader.call(this.#simulation) : undefined;
-    return wanted ?? dice.pick([...members.values()]);
+  #victim(action: Action): Machine {
+    const { dice, machines } = this.#world;
+    const wanted = action.endsWith('Leader') ? this.#leader()?.machine : undefined;
+    return wanted ?? dice.pick([...machines.values()]);
   }
 
-  #strike(action: Action, victim: SimMember): void {
-    const { dice, network, members } = this.#simulation;
+  #strike(action: Action, victim: Machine): void {
+    const { dice, network, machines } = this.#world;
+    this.#world.trace(() => `chaos: ${action} ${victim.id}`);
     switch (action) {
-      case 'crash':
-      case 'crashLeader':
-        this.#crash(victim, dice.exponential(this.#downMeanMs));
+      case 'kill':
+      case 'killLeader':
+        this.#down(victim, () => victim.kill());
         break;
-      case 'powerLoss':
-        for (const member of members.values()) this.#crash(member, dice.exponential(30));
+      case 'powerOff':
+        this.#down(victim, () => victim.powerOff());
+        break;
+      case 'powerOffAll':
+        for (const machine of machines.values()) this.#down(machine, () => machine.powerOff());
+        break;
+      case 'stopInOrder':
+        this.#down(victim, () => victim.process?.stop());
         break;
       case 'isolate':
       case 'isolateLeader':
         this.#separate(new Set([victim.id]));
         break;
       case 'split':
-        this.#separate(new Set([...members.keys()].filter(() => dice.chance(0.5))));
+        this.#separate(new Set([...machines.keys()].filter(() => dice.chance(0.5))));
         break;
       case 'blockOneWay':
-        network.block(victim.id, dice.pick([...members.keys()]));
+        network.block(victim.id, dice.pick([...machines.keys()]));
         break;
-      case 'unblock':
-        network.unblock(0.5);
+      case 'clog':
+        this.#clog(victim.id, dice.pick([...machines.keys()]));
         break;
+      case 'flapLink':
+        this.#flap(victim.id, dice.pick([...machines.keys()]), dice.integer(2, 20));
+        break;
+      case 'open':
+        network.openSome(0.5);
+        break;
+      default:
+        this.#strikeMachine(action, victim);
+        break;
+    }
+  }
+
+  #strikeMachine(action: Action, victim: Machine): void {
+    const { dice } = this.#world;
+    switch (action) {
       case 'pause':
       case 'pauseLeader':
-        victim.pause();
-        this.#after(dice.exponential(150), () => victim.resume());
+        this.#pause(victim, 150);
         break;
       case 'isolateAndPauseLeader':
         // Time stands still for it: it goes on believing that it leads.
         this.#separate(new Set([victim.id]));
-        victim.pause();
-        this.#after(dice.exponential(300), () => victim.resume());
+        this.#pause(victim, 300);
         break;
-      case 'stallDisk':
-        victim.disk.stall(dice.exponential(200));
+      case 'suspend':
+        victim.clock.suspended(this.#pause(victim, 300));
         break;
-      default:
+      case 'jumpWallClock':
+        victim.clock.jump(dice.between(-WALL_JUMP_MS, WALL_JUMP_MS));
+        break;
+      case 'breakConnection':
+      case 'transfer':
+      case 'fence':
         this.#instruct(action, victim);
         break;
+      default:
+        this.#strikeDisk(action, victim);
+        break;
     }
   }
 
-  #instruct(action: 'flapConnection' | 'transfer' | 'stepDown' | 'fence', victim: SimMember): void {
-    const { dice, members } = this.#simulation;
-    const other = dice.pick([...members.keys()]);
+  #strikeDisk(action: Action, victim: Machine): void {
+    const { dice } = this.#world;
+    const { disk } = victim;
     switch (action) {
-      case 'flapConnection':
-        victim.input((raft) => raft.peerDisconnected(other));
-        this.#after(dice.exponential(20), () => victim.input((raft) => raft.peerConnected(other)));
+      case 'stallDisk':
+        disk.stall(dice.exponential(dice.pick([200, 200, 3_000])));
+        break;
+      case 'failOperation':
+        disk.failOperation();
+        break;
+      case 'fillDisk':
+        disk.fill();
+        this.#after(dice.exponential(300), () => disk.heal());
+        break;
+      case 'failReads':
+        disk.failReads();
+        this.#after(dice.exponential(200), () => disk.heal());
+        break;
+      case 'flipBit':
+      case 'misdirectWrite':
+        void this.#damage(action, victim);
+        break;
+      case 'loseDisk':
+        if (!victim.lost && this.#operator.mayHarm(victim.id)) victim.loseDisk();
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Destroys a little of what had been durable, and often lets the member find out at once. */
+  async #damage(action: 'flipBit' | 'misdirectWrite', victim: Machine): Promise<void> {
+    if (victim.lost || victim.damaged || !this.#operator.mayHarm(victim.id)) return;
+    const { dice } = this.#world;
+    const directory = join(MEMBER_FOLDER, `generation-${victim.generation}`, 'log');
+    victim.damaged =
+      action === 'flipBit'
+        ? await victim.disk.flipBit(directory)
+        : await victim.disk.misdirectWrite(directory);
+    if (!victim.damaged) return;
+    if (dice.chance(0.7)) this.#down(victim, () => victim.powerOff());
+  }
+
+  #instruct(action: 'breakConnection' | 'transfer' | 'fence', victim: Machine): void {
+    const { dice, machines } = this.#world;
+    const other = dice.pick([...machines.keys()]);
+    const { process } = victim;
+    if (process === undefined) return;
+    switch (action) {
+      case 'breakConnection':
+        process.peerDisconnected(other);
+        this.#after(dice.exponential(20), () => process.peerConnected(other));
         break;
       case 'transfer':
-        victim.input((raft) => raft.transferLeadership(other));
-        break;
-      case 'stepDown':
-        victim.input((raft) => raft.stepDown());
+        process.life.run(() => process.driver?.transferLeadership(other));
         break;
       case 'fence':
-        victim.input((raft) => raft.setEligible(false));
-        this.#after(dice.exponential(300), () => victim.input((raft) => raft.setEligible(true)));
+        process.life.run(() => process.driver?.setEligible(false));
+        this.#after(dice.exponential(300), () =>
+          process.life.run(() => process.driver?.setEligible(true)),
+        );
         break;
     }
   }
 
-  #crash(member: SimMember, downMs: number): void {
-    if (!member.up) return;
-    member.crash();
-    if (this.#simulation.dice.chance(0.5)) this.#simulation.network.loseSentBy(member.id);
-    this.#simulation.crashes += 1;
-    this.#tellOthers(member, (other) => other.input((raft) => raft.peerDisconnected(member.id)));
-    this.#after(downMs, () => this.#restart(member));
+  /** Stops the process for a while. @returns for how long */
+  #pause(victim: Machine, meanMs: number): number {
+    const durationMs = this.#world.dice.exponential(meanMs);
+    const life = victim.process?.life;
+    life?.pause();
+    this.#after(durationMs, () => life?.resume());
+    return durationMs;
   }
 
-  #restart(member: SimMember): void {
-    if (member.up) return;
-    member.start();
-    this.#tellOthers(member, (other) => other.input((raft) => raft.peerConnected(member.id)));
+  #down(machine: Machine, takeDown: () => void): void {
+    if (!machine.up) return;
+    const { dice, network } = this.#world;
+    takeDown();
+    this.crashes += 1;
+    if (dice.chance(0.5)) network.loseSentBy(machine.id);
+    this.#tellOthers(machine, (other) => other.peerDisconnected(machine.id));
+    this.#after(dice.exponential(this.#downMeanMs), () => {
+      machine.start();
+      this.#tellOthers(machine, (other) => other.peerConnected(machine.id));
+    });
   }
 
   /** Connections notice a crash soon, or not at all when the machine is gone with the process. */
-  #tellOthers(member: SimMember, tell: (other: SimMember) => void): void {
-    const { dice, members } = this.#simulation;
+  #tellOthers(machine: Machine, tell: (other: SimProcess) => void): void {
+    const { dice, machines } = this.#world;
     if (dice.chance(0.3)) return;
-    for (const other of members.values())
-      if (other !== member) this.#after(dice.exponential(1), () => tell(other));
+    for (const other of machines.values())
+      if (other !== machine)
+        this.#after(dice.exponential(1), () => other.process && tell(other.process));
   }
 
   #separate(group: ReadonlySet<MemberId>): void {
-    const { dice, members, network } = this.#simulation;
-    for (const from of members.keys())
-      for (const to of members.keys())
+    const { dice, machines, network } = this.#world;
+    for (const from of machines.keys())
+      for (const to of machines.keys())
         if (group.has(from) !== group.has(to)) network.block(from, to);
     if (dice.chance(0.8))
-      this.#after(dice.exponential(200), () => network.unblock(dice.pick([0.5, 1])));
+      this.#after(dice.exponential(200), () => network.openSome(dice.pick([0.5, 1])));
+  }
+
+  #clog(from: MemberId, to: MemberId): void {
+    const { dice, network } = this.#world;
+    network.clog(from, to);
+    this.#after(dice.exponential(200), () => network.open(from, to));
+  }
+
+  #flap(from: MemberId, to: MemberId, times: number): void {
+    const { dice, network } = this.#world;
+    if (network.isOpen(from, to)) network.block(from, to);
+    else network.open(from, to);
+    if (times > 0) this.#after(dice.exponential(15), () => this.#flap(from, to, times - 1));
+    else network.open(from, to);
   }
 
   #after(delayMs: number, run: () => void): void {
-    this.#simulation.events.schedule(delayMs, () => {
+    this.#world.events.schedule(delayMs, () => {
       if (this.#running) run();
     });
   }
+}
+
+/** Some kinds of faults of all, by their weights. A machine whose clock sleeps breaks what leases rest on. */
+function drawActions({ dice, settings }: World): readonly Action[] {
+  const { churn, raft } = settings;
+  return Object.entries(ACTIONS).flatMap(([name, weight]) => {
+    const action = name as Action;
+    const spared = !churn && action !== 'open' && dice.chance(SPARED_RATE);
+    if (spared || (action === 'suspend' && raft.leaseReads !== undefined)) return [];
+    return Array.from({ length: weight }, () => action);
+  });
 }

@@ -1,129 +1,301 @@
-import type { LogReader } from '../../src/raft/options.ts';
-import type { Entry, HardState } from '../../src/types/entry.ts';
+import { basename, dirname, join } from 'node:path';
+import type { FolderFiles } from '../../src/storage/folder_files.ts';
+import type { FileSystem, WalFile } from '../../src/wal/file_system.ts';
+import {
+  SECTOR_BYTES,
+  SimulatedFileSystem,
+  SystemError,
+} from '../unit/wal/simulated_file_system.ts';
 import type { EventQueue } from './event_queue.ts';
+import type { Life } from './life.ts';
 import type { Dice } from './random.ts';
 
-export interface DiskWrite {
-  readonly hardState: HardState | undefined;
-  readonly entries: readonly Entry[];
-  /** The write and all before it are durable. */
-  readonly onDurable: () => void;
+export interface DiskOptions {
+  readonly fsyncMeanMs: number;
+  /** Share of the other operations that take a moment, so that a crash can come between any two. */
+  readonly pauseRate: number;
 }
 
+/** Data folder of the member that lives on a machine. */
+export const MEMBER_FOLDER = '/member';
+
+/** A sync that is held up looks again after this time whether the disk goes on. */
+const STALL_LOOK_MS = 50;
+const PAUSE_MEAN_MS = 0.3;
+
+/** What a power failure leaves of what was not synced: a write may be whole, lost, or torn. */
+const TORN_SHARES = [0, 0, 0.1, 0.5, 0.9, 1, 1];
+
 /**
- * The disk of one member: a log and a hard state as the write-ahead log keeps them. Writes become
- * durable in order, all that wait at the same moment with one fsync. A crash keeps what is durable and a
- * prefix, of any length, of the records under way. What can be read is what is durable.
+ * The disk of one machine: the simulated file system, the time that it takes, and everything that
+ * can go wrong with it.
  */
-export class SimDisk implements LogReader {
-  readonly firstIndex = 1;
-  readonly log: Entry[] = [];
-  hardState: HardState = { term: 0, vote: undefined };
+export class SimDisk {
+  readonly files = new SimulatedFileSystem();
+  readonly #options: DiskOptions;
   readonly #events: EventQueue;
   readonly #dice: Dice;
-  readonly #fsyncMeanMs: number;
-  #waiting: DiskWrite[] = [];
-  #syncing: DiskWrite[] = [];
-  /** Completions of an fsync begun before a crash mean nothing. */
-  #epoch = 0;
   #stalledUntilMs = 0;
+  #readsFail = false;
+  /** Syncs and writes to come that fail, once. */
+  #operationFails = false;
+  /** Every folder that was ever made. */
+  readonly #folders = new Set<string>();
+  /** Where the last write into each file begins: what lies before it had been synced by then. */
+  readonly #lastWrites = new Map<string, number>();
+  /** A fault was injected that the running process may have met: it may end without being wrong. */
+  troubled = false;
 
-  readonly #onHardState: (before: HardState, after: HardState) => void;
-
-  constructor(
-    options: { fsyncMeanMs: number },
-    dependencies: {
-      events: EventQueue;
-      dice: Dice;
-      /** Told before a hard state replaces another on disk. */
-      onHardState: (before: HardState, after: HardState) => void;
-    },
-  ) {
-    this.#fsyncMeanMs = options.fsyncMeanMs;
-    this.#onHardState = dependencies.onHardState;
+  constructor(options: DiskOptions, dependencies: { events: EventQueue; dice: Dice }) {
+    this.#options = options;
     this.#events = dependencies.events;
     this.#dice = dependencies.dice;
+    this.files.onOperation = (operation) => this.#begin(operation);
+    this.files.onRead = () => this.#checkRead();
   }
 
-  get lastIndex(): number {
-    return this.log.length;
+  /** The files as a process uses them: nothing of what it asked for arrives after its life. */
+  mount(life: Life): FileSystem {
+    const { files } = this;
+    const pause = () => this.#pause(life);
+    files.onSync = () => this.#sync(life);
+    return {
+      createDirectory: (path) => this.#makeFolder(path),
+      list: async (directory) => {
+        await pause();
+        return files.list(directory);
+      },
+      open: async (path, mode) => {
+        await pause();
+        return this.#file(await files.open(path, mode), path, pause);
+      },
+      openReader: (path) => files.openReader(path),
+      rename: async (from, to) => {
+        await pause();
+        await files.rename(from, to);
+      },
+      remove: async (path) => {
+        await pause();
+        await files.remove(path);
+      },
+      syncDirectory: async (path) => {
+        await pause();
+        await files.syncDirectory(path);
+      },
+    };
   }
 
-  term(index: number): number {
-    return index === 0 ? 0 : this.log[index - 1]!.term;
+  /** The folders of the data folder, as a process uses them. */
+  mountFolders(life: Life): FolderFiles {
+    const { files } = this;
+    const pause = () => this.#pause(life);
+    const fileSystem = this.mount(life);
+    return {
+      makeFolder: async (path) => {
+        await pause();
+        await this.#makeFolder(path);
+      },
+      list: async (path) => {
+        await pause();
+        return this.#names(path);
+      },
+      readText: async (path) => {
+        this.#checkRead();
+        const names = await files.list(dirname(path));
+        if (!names.includes(basename(path))) return undefined;
+        return Buffer.from(files.bytesOf(dirname(path), basename(path))).toString('utf8');
+      },
+      writeText: async (path, text) => {
+        const file = await fileSystem.open(path, 'create');
+        const bytes = Buffer.from(text);
+        await file.preallocate(bytes.length);
+        await file.write(bytes, 0);
+        await file.fdatasync();
+      },
+      rename: (from, to) => fileSystem.rename(from, to),
+      removeTree: async (path) => {
+        await pause();
+        await this.#removeTree(path);
+      },
+      syncFolder: (path) => fileSystem.syncDirectory(path),
+    };
   }
 
-  entries(from: number, toInclusive: number, bytesMax: number): Entry[] {
-    let bytes = 0;
-    let end = from - 1;
-    while (end < toInclusive) {
-      bytes += this.log[end]!.data.length;
-      if (bytes > bytesMax && end >= from) break;
-      end += 1;
-    }
-    return this.log.slice(from - 1, end);
+  /** A folder is a name in the folder above it, and is there as soon as something is in it. */
+  async #makeFolder(path: string): Promise<void> {
+    this.#folders.add(path);
+    const names = await this.files.list(dirname(path));
+    if (!names.includes(basename(path))) await this.files.open(path, 'create');
   }
 
-  write(write: DiskWrite): void {
-    this.#waiting.push(write);
-    if (this.#syncing.length === 0) this.#sync();
+  async #names(path: string): Promise<string[]> {
+    const names = new Set(await this.files.list(path));
+    for (const folder of this.#folders)
+      if (dirname(folder) === path && (await this.files.list(folder)).length > 0)
+        names.add(basename(folder));
+    return [...names];
   }
 
+  async #removeTree(path: string): Promise<void> {
+    for (const name of await this.#names(path)) await this.#removeTree(join(path, name));
+    const names = await this.files.list(dirname(path));
+    if (names.includes(basename(path))) await this.files.remove(path);
+  }
+
+  /** A process starts: what it meets from now on is its own trouble. */
+  beginLife(): void {
+    if (!this.faulty) this.troubled = false;
+  }
+
+  /** The process dies; what it wrote is still in the cache of the machine. */
+  kill(): void {
+    this.files.kill();
+  }
+
+  /** The power fails. */
+  crash(): void {
+    const dice = this.#dice;
+    const share = dice.pick(TORN_SHARES);
+    const namesShare = dice.pick(TORN_SHARES);
+    this.files.crash(
+      () => dice.chance(share),
+      () => dice.chance(namesShare),
+    );
+  }
+
+  /** No sync ends before this time has passed. */
   stall(durationMs: number): void {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.#events.nowMs + durationMs);
   }
 
+  /** Nothing can be read until it is healed. */
+  failReads(): void {
+    this.#readsFail = true;
+    this.troubled = true;
+  }
+
+  /** The next operation that changes something fails, once. */
+  failOperation(): void {
+    this.#operationFails = true;
+    this.troubled = true;
+  }
+
+  /** No file can grow until it is healed. */
+  fill(): void {
+    this.files.capacityBytes = 0;
+    this.troubled = true;
+  }
+
+  /** All of this is over, for what will be asked from now on. */
   heal(): void {
     this.#stalledUntilMs = 0;
+    this.#readsFail = false;
+    this.#operationFails = false;
+    this.files.capacityBytes = Number.POSITIVE_INFINITY;
   }
 
-  crash(): void {
-    this.#epoch += 1;
-    const records = [...this.#syncing, ...this.#waiting].flatMap(recordsOf);
-    const kept = this.#dice.chance(0.5) ? 0 : this.#dice.integer(0, records.length);
-    for (const record of records.slice(0, kept)) this.#keep(record);
-    this.#syncing = [];
-    this.#waiting = [];
-    this.#stalledUntilMs = 0;
+  /** Whether operations fail now. */
+  get faulty(): boolean {
+    return (
+      this.#readsFail || this.#operationFails || this.files.capacityBytes < Number.POSITIVE_INFINITY
+    );
   }
 
-  #sync(): void {
-    this.#syncing = this.#waiting;
-    this.#waiting = [];
-    const epoch = this.#epoch;
-    const complete = () => {
-      if (this.#epoch !== epoch) return;
-      const leftMs = this.#stalledUntilMs - this.#events.nowMs;
-      if (leftMs > 0) this.#events.schedule(Math.min(leftMs, 50), complete);
-      else this.#complete(epoch);
+  /**
+   * Flips a bit of what had been synced in a folder.
+   * @returns whether there was one
+   */
+  async flipBit(directory: string): Promise<boolean> {
+    const { files } = this;
+    const dice = this.#dice;
+    const name = await this.#anyFile(directory);
+    if (name === undefined) return false;
+    const path = join(directory, name);
+    const end = Math.min(files.syncedBytes(path), usedBytes(files.bytesOf(directory, name)));
+    if (end === 0) return false;
+    files.flip(path, dice.integer(0, end - 1), 1 << dice.integer(0, 7));
+    return true;
+  }
+
+  /**
+   * A write that was meant for another place has hit a sector that had been synced before the last
+   * write. (A sector lost from the last write itself looks exactly as if power had failed: no log
+   * can tell the two apart, so no simulation may ask for it.)
+   * @returns whether there was one
+   */
+  async misdirectWrite(directory: string): Promise<boolean> {
+    const dice = this.#dice;
+    const name = await this.#anyFile(directory);
+    const path = name === undefined ? '' : join(directory, name);
+    const sectors = Math.floor((this.#lastWrites.get(path) ?? 0) / SECTOR_BYTES);
+    if (sectors === 0) return false;
+    const sector = dice.integer(0, sectors - 1);
+    const source = dice.integer(0, sectors - 1);
+    const kind = dice.pick(['zeros', 'another', 'noise'] as const);
+    this.files.tamper(path, (bytes) => {
+      const from = sector * SECTOR_BYTES;
+      if (kind === 'another')
+        bytes.copyWithin(from, source * SECTOR_BYTES, (source + 1) * SECTOR_BYTES);
+      for (let at = from; kind !== 'another' && at < from + SECTOR_BYTES; at += 1)
+        bytes[at] = kind === 'zeros' ? 0 : dice.integer(0, 255);
+      return bytes;
+    });
+    return true;
+  }
+
+  async #anyFile(directory: string): Promise<string | undefined> {
+    const names = (await this.files.list(directory)).sort();
+    return names.length === 0 ? undefined : this.#dice.pick(names);
+  }
+
+  #file(file: WalFile, path: string, pause: () => Promise<void>): WalFile {
+    return {
+      sizeBytes: () => file.sizeBytes(),
+      read: (target, position) => file.read(target, position),
+      write: async (source, position) => {
+        await pause();
+        this.#lastWrites.set(path, position);
+        await file.write(source, position);
+      },
+      preallocate: async (sizeBytes) => {
+        await pause();
+        await file.preallocate(sizeBytes);
+      },
+      fdatasync: () => file.fdatasync(),
+      close: () => file.close(),
     };
-    this.#events.schedule(this.#dice.exponential(this.#fsyncMeanMs), complete);
   }
 
-  #complete(epoch: number): void {
-    const done = this.#syncing;
-    for (const write of done) {
-      for (const record of recordsOf(write)) this.#keep(record);
-      write.onDurable();
-      if (this.#epoch !== epoch) return;
-    }
-    this.#syncing = [];
-    if (this.#waiting.length > 0) this.#sync();
+  #checkRead(): void {
+    if (this.#readsFail) throw new SystemError('EIO');
   }
 
-  #keep(record: DiskRecord): void {
-    if ('index' in record) {
-      this.log.length = record.index - 1;
-      this.log.push(record);
-    } else {
-      this.#onHardState(this.hardState, record);
-      this.hardState = record;
+  #begin(operation: string): void {
+    if (this.#operationFails && operation !== 'remove') {
+      this.#operationFails = false;
+      throw new SystemError('EIO');
     }
+  }
+
+  #pause(life: Life): Promise<void> {
+    if (!this.#dice.chance(this.#options.pauseRate)) return Promise.resolve();
+    return life.sleep(this.#dice.exponential(PAUSE_MEAN_MS));
+  }
+
+  async #sync(life: Life): Promise<void> {
+    await life.sleep(this.#dice.exponential(this.#options.fsyncMeanMs));
+    for (let leftMs = this.#stallMs(); leftMs > 0; leftMs = this.#stallMs())
+      await life.sleep(Math.min(leftMs, STALL_LOOK_MS));
+  }
+
+  #stallMs(): number {
+    return this.#stalledUntilMs - this.#events.nowMs;
   }
 }
 
-type DiskRecord = Entry | HardState;
-
-function recordsOf(write: DiskWrite): DiskRecord[] {
-  return write.hardState === undefined ? [...write.entries] : [write.hardState, ...write.entries];
+/** Where the bytes of a file end that are not zero. */
+function usedBytes(bytes: Uint8Array): number {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end -= 1;
+  return end;
 }

@@ -10,13 +10,19 @@ export interface NetworkOptions {
   readonly delayMeanMs: number;
   /** Share of messages that take fifty times as long. */
   readonly lateRate: number;
-  /** Share of messages on a blocked link that are held back until it is free, not lost. */
-  readonly clogRate: number;
+  /** Messages of one member to another arrive in their order, as in a stream. */
+  readonly ordered: boolean;
   /** Messages travel as bytes. */
   readonly encoded: boolean;
 }
 
+/** Messages held back on clogged links; more are lost. */
 const HELD_MAX = 1_000;
+const MEMBERS_MAX = 4_096;
+const LATE_FACTOR = 50;
+
+/** What stands between two members, in one direction. */
+type Obstacle = 'blocked' | 'clogged';
 
 /** Every message finds its own way: it may be lost, doubled, late, and overtake others. */
 export class SimNetwork {
@@ -24,39 +30,58 @@ export class SimNetwork {
   readonly #events: EventQueue;
   readonly #dice: Dice;
   readonly #deliver: (message: Message) => void;
-  readonly #blocked = new Set<string>();
+  /** Version of the protocol that a member speaks now; others are refused. */
+  readonly #versionOf: (member: MemberId) => number;
+  readonly #obstacles = new Map<number, Obstacle>();
   /** Rises when what a member has under way is lost. */
   readonly #epochs = new Map<MemberId, number>();
-  #held: Message[] = [];
+  /** When the last message of an ordered link arrives. */
+  readonly #arrivals = new Map<number, number>();
+  #held: { from: MemberId; to: MemberId; arrive: () => void }[] = [];
   #calm = false;
 
   constructor(
     options: NetworkOptions,
-    dependencies: { events: EventQueue; dice: Dice; deliver: (message: Message) => void },
+    dependencies: {
+      events: EventQueue;
+      dice: Dice;
+      deliver: (message: Message) => void;
+      versionOf: (member: MemberId) => number;
+    },
   ) {
     this.#options = options;
     this.#events = dependencies.events;
     this.#dice = dependencies.dice;
     this.#deliver = dependencies.deliver;
+    this.#versionOf = dependencies.versionOf;
   }
 
   send(message: Message): void {
+    const bytes = this.#options.encoded ? encodeMessage(message) : undefined;
+    this.carry(message, () => this.#deliver(bytes === undefined ? message : decodeMessage(bytes)));
+  }
+
+  /** Takes anything from one member to another, if the network and the versions of both allow it. */
+  carry({ from, to }: { from: MemberId; to: MemberId }, arrive: () => void): void {
     const dice = this.#dice;
-    const { lossRate, duplicateRate, encoded } = this.#options;
-    if (this.#blocked.has(link(message.from, message.to))) {
-      if (this.#held.length < HELD_MAX && dice.chance(this.#options.clogRate))
-        this.#held.push(message);
-      return;
-    }
+    const { lossRate, duplicateRate } = this.#options;
+    const obstacle = this.#obstacles.get(link(from, to));
+    if (obstacle === 'clogged' && this.#held.length < HELD_MAX)
+      this.#held.push({ from, to, arrive });
+    if (obstacle !== undefined) return;
     if (!this.#calm && dice.chance(lossRate)) return;
-    const bytes = encoded ? encodeMessage(message) : undefined;
+    const version = this.#versionOf(from);
     const copies = !this.#calm && dice.chance(duplicateRate) ? 2 : 1;
-    const epoch = this.#epochs.get(message.from);
+    const epoch = this.#epochs.get(from);
     for (let copy = 0; copy < copies; copy += 1)
-      this.#events.schedule(this.#delayMs(), () => {
-        if (this.#epochs.get(message.from) !== epoch) return;
-        this.#deliver(bytes === undefined ? message : decodeMessage(bytes));
+      this.#events.schedule(this.#delayMs(from, to), () => {
+        if (this.#epochs.get(from) === epoch && this.#versionOf(to) === version) arrive();
       });
+  }
+
+  /** Whether messages pass in this direction. */
+  isOpen(from: MemberId, to: MemberId): boolean {
+    return this.#obstacles.get(link(from, to)) === undefined;
   }
 
   /** The machine of a member is gone, and what it had sent with it. */
@@ -66,33 +91,50 @@ export class SimNetwork {
 
   /** Nothing more passes in this direction but what is under way. */
   block(from: MemberId, to: MemberId): void {
-    this.#blocked.add(link(from, to));
+    this.#obstacles.set(link(from, to), 'blocked');
   }
 
-  /** Frees each blocked direction with this probability; what it held back arrives. */
-  unblock(probability: number): void {
-    for (const blocked of this.#blocked)
-      if (this.#dice.chance(probability)) this.#blocked.delete(blocked);
-    const held = this.#held;
-    this.#held = [];
-    for (const message of held) {
-      if (this.#blocked.has(link(message.from, message.to))) this.#held.push(message);
-      else this.send(message);
-    }
+  /** What is sent in this direction waits until it is opened, and arrives at once then. */
+  clog(from: MemberId, to: MemberId): void {
+    this.#obstacles.set(link(from, to), 'clogged');
+  }
+
+  open(from: MemberId, to: MemberId): void {
+    this.#obstacles.delete(link(from, to));
+    this.#release();
+  }
+
+  /** Opens each direction with this probability. */
+  openSome(probability: number): void {
+    for (const obstacle of this.#obstacles.keys())
+      if (this.#dice.chance(probability)) this.#obstacles.delete(obstacle);
+    this.#release();
   }
 
   /** The faults are over. */
   calm(): void {
     this.#calm = true;
-    this.unblock(1);
+    this.openSome(1);
   }
 
-  #delayMs(): number {
-    const late = !this.#calm && this.#dice.chance(this.#options.lateRate);
-    return this.#dice.exponential(this.#options.delayMeanMs) * (late ? 50 : 1);
+  #release(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const freight of held) this.carry(freight, freight.arrive);
+  }
+
+  #delayMs(from: MemberId, to: MemberId): number {
+    const { delayMeanMs, lateRate, ordered } = this.#options;
+    const late = !this.#calm && this.#dice.chance(lateRate);
+    const delayMs = this.#dice.exponential(delayMeanMs) * (late ? LATE_FACTOR : 1);
+    if (!ordered) return delayMs;
+    const { nowMs } = this.#events;
+    const arrivalMs = Math.max(nowMs + delayMs, this.#arrivals.get(link(from, to)) ?? 0);
+    this.#arrivals.set(link(from, to), arrivalMs);
+    return arrivalMs - nowMs;
   }
 }
 
-function link(from: MemberId, to: MemberId): string {
-  return `${from}>${to}`;
+function link(from: MemberId, to: MemberId): number {
+  return from * MEMBERS_MAX + to;
 }

@@ -1,257 +1,257 @@
 import type { Message } from '../../src/raft/messages.ts';
+import {
+  type Configuration,
+  initialConfiguration,
+  isJoint,
+} from '../../src/types/configuration.ts';
 import type { MemberId } from '../../src/types/entry.ts';
 import { Chaos } from './chaos.ts';
-import { Checker, violated } from './checker.ts';
-import { SimDisk } from './disk.ts';
-import { EventQueue } from './event_queue.ts';
-import { type MemberDependencies, type MemberOptions, SimMember } from './member.ts';
-import { type NetworkOptions, SimNetwork } from './network.ts';
+import { Checker } from './checker.ts';
+import { Client } from './client.ts';
+import { EventQueue, microtasksDrained } from './event_queue.ts';
+import { ClientHistory } from './history.ts';
+import { Machine } from './machine.ts';
+import { SimNetwork } from './network.ts';
+import { Operator, recordOf } from './operator.ts';
+import type { SimProcess } from './process.ts';
 import { Dice } from './random.ts';
-
-export type MemberConstructor = new (
-  options: MemberOptions,
-  dependencies: MemberDependencies,
-) => SimMember;
+import { drawSettings, type Wishes } from './settings.ts';
+import { violated } from './violation.ts';
+import type { Defect, World } from './world.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
-  /** Always the churn of leaders that is otherwise drawn for some seeds. */
-  readonly churn?: boolean;
-  /** The real member, or one with a deliberate defect. */
-  readonly member?: MemberConstructor;
+  readonly wishes?: Wishes;
+  /** What is wrong with all members; nothing when it is left out. */
+  readonly defect?: Defect;
   /** Told what happens, for a person who replays a seed. */
   readonly trace?: (line: string) => void;
 }
 
 export interface SimulationResult {
   readonly events: number;
+  /** Equal for equal runs. */
+  readonly digest: number;
   readonly acknowledged: number;
   readonly servedReads: number;
   readonly elections: number;
   readonly crashes: number;
+  readonly members: number;
 }
 
-const TICK_MS = 10;
-const CHAOS_MS = 8_000;
-/** Healed, the cluster must agree, or at least catch up further, within this time: fifty election timeouts. */
-const CONVERGENCE_MS = 5_000;
+const CHAOS_MS = 6_000;
+/** Healed, the cluster must agree, or at least get further, within this time: fifty election timeouts. */
+const CONVERGENCE_MS = 8_000;
+/** However far it gets, it must be done by then. */
+const END_MS = 60_000;
 const POLL_MS = 25;
 
 /**
  * A whole cluster in one process and in virtual time, driven by one seed: its size, the quality of its
- * network and disks, the load, and every fault. Throws an InvariantViolation, or whatever a core throws.
+ * network, disks and clocks, the load, and every fault. Rejects with an InvariantViolation, or
+ * with whatever ended a healthy member.
  */
 export class Simulation {
-  readonly checker = new Checker();
-  readonly members = new Map<MemberId, SimMember>();
-  readonly network: SimNetwork;
-  readonly events = new EventQueue();
-  readonly dice: Dice;
-  readonly trace: (line: string) => void;
-  /**
-   * Leaders fall in their first moments and entries travel one by one: the histories of figure 8, with
-   * entries of several terms on different minorities, come up often only here.
-   */
-  readonly churn: boolean;
-  crashes = 0;
-  #nextCommand = 0;
-  readonly #loadMeanMs: number;
-  readonly #dataBytesMax: number;
-  #loading = true;
+  readonly #world: World;
+  readonly #events = new EventQueue();
+  readonly #history = new ClientHistory();
+  readonly #clients: Client[] = [];
+  readonly #operator: Operator;
+  readonly #chaos: Chaos;
+  /** Processes that did something in this event. */
+  #touched: SimProcess[] = [];
+  #failure: { readonly thrown: unknown } | undefined;
 
-  constructor(options: SimulationOptions) {
-    const dice = new Dice(options.seed);
-    this.dice = dice;
-    const trace = options.trace;
-    this.trace = trace
-      ? (line) => trace(`${this.events.nowMs.toFixed(2)} ${line}`)
-      : () => undefined;
-    this.#loadMeanMs = dice.pick([3, 10, 30]);
-    this.#dataBytesMax = dice.pick([4, 4, 200]);
-    const deliver = (message: Message) => this.#deliver(message);
-    const { events } = this;
-    this.network = new SimNetwork(drawNetwork(dice), { events, dice, deliver });
-    this.churn = dice.chance(0.2) || options.churn === true;
-    const size = this.churn ? 5 : dice.pick([3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 4, 2]);
-    const voters = Array.from({ length: size }, (_, position) => position + 1);
-    const Member = options.member ?? SimMember;
-    const common = drawMember(dice, voters, this.churn);
-    for (const id of voters) {
-      const { checker } = this;
-      const onHardState = checker.stored.bind(checker, id);
-      const disk = new SimDisk(
-        { fsyncMeanMs: dice.pick([0.3, 2, 8]) },
-        { events, dice, onHardState },
-      );
-      const send = (message: Message) => this.#send(message);
-      this.members.set(id, new Member({ ...common, id }, { events, dice, disk, checker, send }));
-    }
+  constructor({ seed, wishes = {}, defect = {}, trace }: SimulationOptions) {
+    const dice = new Dice(seed);
+    const events = this.#events;
+    const settings = drawSettings(dice, wishes);
+    const machines = new Map<MemberId, Machine>();
+    const network = new SimNetwork(settings.network, {
+      events,
+      dice,
+      deliver: (message) => this.#deliver(message),
+      versionOf: (member) => machines.get(member)?.version ?? 0,
+    });
+    const ids = Array.from({ length: settings.size }, (_, position) => position + 1);
+    const initial = initialConfiguration(ids.map((id) => recordOf(id)));
+    this.#world = {
+      settings,
+      events,
+      dice,
+      checker: new Checker(),
+      network,
+      history: this.#history,
+      machines,
+      defect,
+      initial,
+      trace: (line) => trace?.(`${events.nowMs.toFixed(2)} ${line()}`),
+      fail: (thrown) => {
+        this.#failure ??= { thrown };
+      },
+      touch: (process) => this.#touched.push(process),
+    };
+    const leader = () => this.leader();
+    for (const id of ids)
+      machines.set(id, new Machine({ id, start: initial, version: 1 }, this.#world));
+    for (let id = 1; id <= settings.clients; id += 1)
+      this.#clients.push(new Client(id, { world: this.#world, leader }));
+    this.#operator = new Operator(this.#world, leader);
+    this.#chaos = new Chaos(this.#world, this.#operator, leader);
   }
 
-  run(): SimulationResult {
-    for (const member of this.members.values()) {
-      member.start();
-      this.#tick(member, TICK_MS * this.dice.between(0.8, 1.2));
-    }
-    this.#load();
-    const chaos = new Chaos(this);
-    chaos.start();
-    this.#runUntil(() => this.events.nowMs >= CHAOS_MS);
-    chaos.stop();
-    this.#loading = false;
-    this.#converge();
-    const { checker, events, crashes } = this;
-    const { acknowledged, servedReads, elections } = checker;
-    return { events: events.executed, acknowledged, servedReads, elections, crashes };
+  async run(): Promise<SimulationResult> {
+    const { machines, checker } = this.#world;
+    for (const machine of machines.values()) machine.start();
+    for (const client of this.#clients) client.start();
+    this.#operator.start();
+    this.#chaos.start();
+    await this.#runUntil(() => this.#events.nowMs >= CHAOS_MS);
+    this.#chaos.stop();
+    this.#operator.calm();
+    await this.#converge();
+    for (const client of this.#clients) client.leave();
+    this.#history.requireLinearizable();
+    const { acknowledged, servedReads } = this.#history;
+    return {
+      events: this.#events.executed,
+      digest: this.#events.digest,
+      acknowledged,
+      servedReads,
+      elections: checker.elections,
+      crashes: this.#chaos.crashes,
+      members: machines.size,
+    };
   }
 
-  leader(): SimMember | undefined {
-    let leader: SimMember | undefined;
-    for (const member of this.members.values()) {
-      if (!member.up || member.status.role !== 'leader') continue;
-      if (leader === undefined || member.status.term > leader.status.term) leader = member;
+  /** Of those that believe to lead, the one of the highest term. */
+  leader(): SimProcess | undefined {
+    let leader: SimProcess | undefined;
+    let term = 0;
+    for (const { process } of this.#world.machines.values()) {
+      if (process === undefined || !process.leads) continue;
+      const own = process.core?.inside.term ?? 0;
+      if (own > term) {
+        leader = process;
+        term = own;
+      }
     }
     return leader;
   }
 
-  #runUntil(done: () => boolean): void {
+  /** One event after another; after each, everything that it set off, and a look at who took part. */
+  async #runUntil(done: () => boolean): Promise<void> {
     while (!done()) {
-      if (!this.events.step()) violated('liveness', 'nothing is left to happen');
+      if (!this.#events.step()) violated('liveness', 'nothing is left to happen');
+      await microtasksDrained();
+      const touched = this.#touched;
+      if (touched.length > 0) {
+        this.#touched = [];
+        for (const process of touched) process.look();
+      }
+      if (this.#failure !== undefined) throw this.#failure.thrown;
     }
   }
 
-  /** Faults have stopped: one leader, equal logs, a fresh write on all members, a read from each. */
-  #converge(): void {
-    let deadlineMs = this.events.nowMs + CONVERGENCE_MS;
+  #deliver(message: Message): void {
+    this.#world.trace(() => `${message.to} gets ${describe(message)}`);
+    this.#events.note(message.from * 64 + message.term);
+    this.#world.machines.get(message.to)?.process?.receive(message);
+  }
+
+  /**
+   * Faults have stopped: one leader, no member lost, equal logs on all members, writes that go on,
+   * and a read from each.
+   */
+  async #converge(): Promise<void> {
+    let deadlineMs = this.#events.nowMs + CONVERGENCE_MS;
     let nextPollMs = 0;
-    let stored = 0;
-    let fresh = { index: 0, term: 0 };
-    this.#runUntil(() => {
-      const { nowMs } = this.events;
-      if (nowMs > deadlineMs) violated('liveness', this.#describe());
+    let best = 0;
+    let stopped = false;
+    const readers = new Map<MemberId, 'asked' | 'served'>();
+    const acknowledged = this.#history.acknowledged;
+    await this.#runUntil(() => {
+      const { nowMs } = this.#events;
+      if (nowMs > Math.min(deadlineMs, END_MS)) violated('liveness', this.#describe());
       if (nowMs < nextPollMs) return false;
       nextPollMs = nowMs + POLL_MS;
-      const storedBefore = stored;
-      stored = this.#storedEntries();
-      if (stored > storedBefore) deadlineMs = nowMs + CONVERGENCE_MS;
+      const progress = this.#progress();
+      if (progress > best) deadlineMs = nowMs + CONVERGENCE_MS;
+      best = Math.max(best, progress);
       const leader = this.leader();
-      const { term = 0 } = leader?.status ?? {};
-      if (leader && term !== fresh.term && leader.propose([this.#command()]))
-        fresh = { index: leader.status.lastIndex, term };
-      if (leader === undefined || term !== fresh.term) return false;
-      return this.#agreedOn(fresh.index) && this.#everyMemberServesReads();
+      const core = leader?.core?.inside;
+      if (leader === undefined || core === undefined) return false;
+      const { index, configuration } = core.configurations.inForce;
+      if (index > core.commit) return false;
+      if (this.#operator.hasLost(configuration) || isJoint(configuration)) return false;
+      if (this.#history.acknowledged <= acknowledged) return false;
+      if (!stopped) for (const client of this.#clients) client.stop();
+      stopped = true;
+      this.#retireOthers(configuration);
+      return this.#agrees(leader, configuration) && this.#serves(configuration, readers);
     });
   }
 
-  #storedEntries(): number {
-    let stored = 0;
-    for (const member of this.members.values()) stored += member.disk.lastIndex;
+  /** Rises as long as the cluster gets anywhere; writes of clients alone do not count for ever. */
+  #progress(): number {
+    const { machines, checker } = this.#world;
+    let stored = checker.committedConfiguration;
+    for (const { process } of machines.values()) stored += process?.core?.inside.commit ?? 0;
     return stored;
   }
 
-  #agreedOn(index: number): boolean {
-    const members = [...this.members.values()];
-    const { term, commit } = members[0]!.status;
-    return members.every(({ status, applied }) => {
-      const agreed = status.commit === commit && applied === commit && status.lastIndex === commit;
-      return agreed && commit >= index && status.term === term && status.leader !== undefined;
+  /** Machines that are no members are switched off, unless they are about to join. */
+  #retireOthers({ members }: Configuration): void {
+    for (const machine of this.#world.machines.values())
+      if (machine.up && !members.some(({ id }) => id === machine.id)) machine.retire();
+  }
+
+  #agrees(leader: SimProcess, { members }: Configuration): boolean {
+    const known = leader.core?.inside;
+    if (known === undefined || known.commit !== known.log.lastIndex) return false;
+    return members.every(({ id }) => {
+      const process = this.#world.machines.get(id)?.process;
+      const core = process?.core?.inside;
+      if (core === undefined || core.log.lastIndex !== known.commit) return false;
+      const { term, commit, leader: followed } = core;
+      return (
+        term === known.term &&
+        commit === known.commit &&
+        followed === leader.id &&
+        process?.state?.applied === commit
+      );
     });
   }
 
-  readonly #readsAsked = new Map<SimMember, number>();
-
-  #everyMemberServesReads(): boolean {
+  #serves({ members }: Configuration, readers: Map<MemberId, 'asked' | 'served'>): boolean {
     let served = true;
-    for (const member of this.members.values()) {
-      const before = this.#readsAsked.get(member);
-      if (before === undefined) {
-        this.#readsAsked.set(member, member.servedReads);
-        member.read();
-        served = false;
-      } else if (member.servedReads === before) {
-        if (member.openReads === 0) member.read();
-        served = false;
-      }
+    for (const { id } of members) {
+      const state = readers.get(id);
+      if (state === 'served') continue;
+      served = false;
+      if (state === 'asked') continue;
+      const process = this.#world.machines.get(id)?.process;
+      const asked = process?.read(0, new AbortController().signal, (answer) => {
+        if (answer === undefined) readers.delete(id);
+        else readers.set(id, 'served');
+      });
+      if (asked === true) readers.set(id, 'asked');
     }
     return served;
   }
 
-  #tick(member: SimMember, intervalMs: number): void {
-    this.events.schedule(intervalMs, () => {
-      member.tick();
-      this.#tick(member, intervalMs);
-    });
-  }
-
-  #load(): void {
-    this.events.schedule(this.dice.exponential(this.#loadMeanMs), () => {
-      if (!this.#loading) return;
-      const { dice } = this;
-      const anyone = dice.pick([...this.members.values()]);
-      if (dice.chance(0.4)) {
-        anyone.read();
-      } else {
-        const member = dice.chance(0.8) ? (this.leader() ?? anyone) : anyone;
-        member.propose(Array.from({ length: dice.integer(1, 4) }, () => this.#command()));
-      }
-      this.#load();
-    });
-  }
-
-  #command(): Uint8Array {
-    this.#nextCommand += 1;
-    const data = new Uint8Array(this.dice.integer(4, this.#dataBytesMax));
-    new DataView(data.buffer).setUint32(0, this.#nextCommand);
-    return data;
-  }
-
-  #send(message: Message): void {
-    this.trace(`${message.from} sends ${describe(message)}`);
-    this.network.send(message);
-  }
-
-  #deliver(message: Message): void {
-    this.trace(`${message.to} gets ${describe(message)}`);
-    this.members.get(message.to)?.receive(message);
-  }
-
   #describe(): string {
-    const states = [...this.members.values()].map((member) => {
-      const { applied, servedReads, openReads, status } = member;
-      return JSON.stringify({ ...status, applied, servedReads, openReads });
+    const states = [...this.#world.machines.values()].map((machine) => {
+      const { id, lost, removed, up, damaged } = machine;
+      const status = machine.process?.driver?.status();
+      return JSON.stringify({ id, lost, removed, up, damaged, status });
     });
-    return `no agreement ${CONVERGENCE_MS} ms after the last progress: ${states.join(' ')}`;
+    return `no agreement, ${CONVERGENCE_MS} ms after the last progress or too late:\n${states.join('\n')}`;
   }
-}
-
-function drawNetwork(dice: Dice): NetworkOptions {
-  return {
-    lossRate: dice.pick([0, 0.02, 0.1, 0.25]),
-    duplicateRate: dice.pick([0, 0.02, 0.2]),
-    delayMeanMs: dice.pick([0.3, 2, 6]),
-    lateRate: dice.pick([0, 0.01, 0.05]),
-    clogRate: dice.pick([0, 0.5]),
-    encoded: dice.chance(0.25),
-  };
-}
-
-function drawMember(dice: Dice, voters: MemberId[], churn: boolean): Omit<MemberOptions, 'id'> {
-  const tight = churn || dice.chance(0.3);
-  return {
-    voters,
-    electionTicks: dice.pick([5, 10, 10]),
-    heartbeatTicks: 2,
-    maxAppendBytes: tight ? dice.pick([1, 60]) : 4096,
-    maxInflightAppends: tight ? dice.integer(1, 4) : 32,
-    maxUncommittedBytes: tight ? dice.integer(100, 2_000) : 100_000,
-    gatherMs: dice.pick([0, 0.1, 2]),
-    applyMeanMs: dice.pick([0, 0, 5]),
-  };
 }
 
 function describe(message: Message): string {
   if (message.type !== 'append') return JSON.stringify(message);
   const { entries, ...rest } = message;
-  const terms = entries.map((entry) => entry.term);
-  return JSON.stringify({ ...rest, terms });
+  return JSON.stringify({ ...rest, terms: entries.map((entry) => entry.term) });
 }
