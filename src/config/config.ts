@@ -140,11 +140,14 @@ export function recordOf({ id, host, ports, priority }: MemberConfig): MemberRec
   return { id, address: { host, peerPort: peer, apiPort: api, adminPort: admin }, priority };
 }
 
-/** How long a majority's answer lets a leader read alone; undefined when it must ask each time. */
+/**
+ * How long a majority's answer lets a leader read alone; undefined when it must ask each time. A follower counts whole
+ * ticks, of which the first may be over at once, on a clock that runs faster by the drift.
+ */
 export function leaseMs({ raft }: Config): number | undefined {
-  const { reads, electionTimeoutMs, leaseDriftPercent } = raft;
+  const { reads, tickMs, electionTimeoutMs, leaseDriftPercent } = raft;
   if (reads === 'quorum') return undefined;
-  return Math.floor((electionTimeoutMs * (100 - leaseDriftPercent)) / 100);
+  return Math.floor(((electionTimeoutMs - tickMs) * 100) / (100 + leaseDriftPercent));
 }
 
 /** The validator's BLS secret key: 64 hex digits. */

@@ -168,7 +168,7 @@ export class MemberService {
   ): Promise<{ leaderId: MemberId; term: number }> {
     const answer = this.#member.driver.transferLeadership(target);
     if (answer?.refused === 'unknown-member')
-      throw new NodeError('UNKNOWN_MEMBER', `there is no member ${target}`);
+      throw new NodeError('UNKNOWN_MEMBER', `no member ${target} votes, or it is leaving`);
     if (answer?.refused === 'not-leader') throw this.#admin.notLeader(answer.leader);
     if (answer !== undefined)
       throw new NodeError('TRANSFER_FAILED', 'another transfer is under way; try again later');

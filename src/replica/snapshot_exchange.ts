@@ -78,7 +78,8 @@ export class SnapshotExchange {
     this.#fetching?.abort.abort();
     const fetching = { wanted, abort: new AbortController() };
     this.#fetching = fetching;
-    this.#running = this.#run(fetching).catch(this.#dependencies.onFatal);
+    // One after the other: what the last one clears away must not be what this one stores.
+    this.#running = this.#running.then(() => this.#run(fetching)).catch(this.#dependencies.onFatal);
   }
 
   async stop(): Promise<void> {
@@ -91,14 +92,14 @@ export class SnapshotExchange {
   async #run(fetching: Fetching): Promise<void> {
     const { wanted, abort } = fetching;
     const staged = await this.#fetched(wanted, abort.signal);
-    if (this.#fetching !== fetching) return;
-    this.#fetching = undefined;
-    if (this.#stopped) return;
-    const { clock, offer, onInstall, fileSystem } = this.#dependencies;
-    if (staged === undefined) {
-      this.#restUntilMs = clock.monotonicMs() + RETRY_MS;
-      return;
-    }
+    if (abort.signal.aborted) return;
+    if (staged === undefined) this.#restUntilMs = this.#dependencies.clock.monotonicMs() + RETRY_MS;
+    else await this.#offer(staged);
+    if (this.#fetching === fetching) this.#fetching = undefined;
+  }
+
+  async #offer(staged: SnapshotPosition): Promise<void> {
+    const { offer, onInstall, fileSystem } = this.#dependencies;
     if (offer(staged) === 'install') onInstall();
     // The log has gone on meanwhile and holds what the snapshot does.
     else await discardStaging(this.#options.memberFolder, fileSystem);

@@ -90,9 +90,14 @@ export class ChangingCluster {
     return readFileSync(this.processesOf(id).logFile(id), 'utf8');
   }
 
+  /** How often a member has written an event. */
+  count(id: number, event: string): number {
+    return this.log(id).split(`"msg":"${event}"`).length - 1;
+  }
+
   /** Waits until a member has written an event so many times. */
-  async logged(id: number, event: string, times = 1): Promise<void> {
-    while (this.log(id).split(`"msg":"${event}"`).length <= times) await sleep(10);
+  async logged(id: number, event: string, times: number): Promise<void> {
+    while (this.count(id, event) < times) await sleep(10);
   }
 
   /** Ends the members that came later; those of the start end with their own cluster. */

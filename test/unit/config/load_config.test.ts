@@ -146,8 +146,10 @@ describe('the lease of reads', () => {
   test('is shorter than an election timeout by the drift of clocks, and absent by default', () => {
     const leaseOf = (raft: object) => leaseMs(parse({ ...minimalCluster(), raft }));
     expect(leaseOf({})).toBeUndefined();
-    expect(leaseOf({ reads: 'lease', electionTimeoutMs: 500 })).toBe(450);
-    expect(leaseOf({ reads: 'lease', electionTimeoutMs: 500, leaseDriftPercent: 0 })).toBe(500);
+    expect(leaseOf({ reads: 'lease', tickMs: 10, electionTimeoutMs: 500 })).toBe(445);
+    expect(
+      leaseOf({ reads: 'lease', tickMs: 10, electionTimeoutMs: 500, leaseDriftPercent: 0 }),
+    ).toBe(490);
   });
 });
 
