@@ -12,9 +12,11 @@ import { measureFailovers } from './bench_raft_failover.ts';
 import { type LoadMode, type RoundResult, runRound } from './bench_raft_load.ts';
 import { BenchPairs } from './bench_raft_pairs.ts';
 import {
+  FAILOVERS,
   type FailoverFigures,
   type FailoverName,
   failoverFigures,
+  LOADS,
   type LoadFigures,
   type LoadName,
   loadFigures,
@@ -41,6 +43,9 @@ const MODES: Record<LoadName, LoadMode> = {
   unary1000: { path: 'unary', inFlight: 1_000 },
   streaming1000: { path: 'streaming', inFlight: 1_000 },
 };
+/** What is measured with both systems as they come. */
+const DEFAULTS_FIGURES = [...LOADS, 'failoverDefaults'] as const;
+const FIGURES: readonly string[] = [...LOADS, ...FAILOVERS];
 /** Each load is measured in so many rounds, the systems in turn, so that what disturbs the machine hits both. */
 const ROUNDS = 5;
 /** Of each system before it is measured: programs that are compiled while they run are slow at first. */
@@ -88,16 +93,8 @@ class Benchmark {
     for (const name of names) this.#measured[name] = { loads: {}, failovers: {}, checks: [] };
     const disk = await syncsPerSecond(this.#folder);
     console.error(`the disk makes ${Math.round(disk)} writes a second durable, one after another`);
-    await this.#session('defaults', names, async (subjects) => {
-      for (const subject of subjects)
-        await alone(subject, subjects, () =>
-          runRound(subject.cluster, subject.pairs, WARM_UP_MODE, WARM_UP_MS),
-        );
-      for (const load of ['unary1', 'unary64', 'unary1000', 'streaming1000'] as const)
-        if (this.#isWanted(load)) await this.#measureLoad(load, subjects);
-      if (this.#isWanted('failoverDefaults'))
-        await this.#measureFailover('failoverDefaults', subjects);
-    });
+    if (DEFAULTS_FIGURES.some((name) => this.#isWanted(name)))
+      await this.#session('defaults', names, (subjects) => this.#measureDefaults(subjects));
     if (this.#isWanted('failoverEqual'))
       await this.#session('equal', names, (subjects) =>
         this.#measureFailover('failoverEqual', subjects),
@@ -108,6 +105,16 @@ class Benchmark {
         JSON.stringify({ ratios, ...this.#measured, etcdVersion: etcd, syncsPerSecond: disk }),
       );
     else for (const line of reportLines(this.#measured, ratios)) console.log(line);
+  }
+
+  async #measureDefaults(subjects: readonly Subject[]): Promise<void> {
+    for (const subject of subjects)
+      await alone(subject, subjects, () =>
+        runRound(subject.cluster, subject.pairs, WARM_UP_MODE, WARM_UP_MS),
+      );
+    for (const load of LOADS) if (this.#isWanted(load)) await this.#measureLoad(load, subjects);
+    if (this.#isWanted('failoverDefaults'))
+      await this.#measureFailover('failoverDefaults', subjects);
   }
 
   /** Ends whatever runs. */
@@ -233,11 +240,13 @@ function optionsFrom(commandLine: readonly string[]): Options | undefined {
   });
   const seconds = Number(values.seconds);
   const kills = Number(values.kills);
+  const only = values.only?.split(',');
   if (!(seconds > 0) || !Number.isSafeInteger(kills) || kills < 1) return undefined;
+  if (only?.some((name) => !FIGURES.includes(name))) return undefined;
   return {
     seconds,
     kills,
-    only: values.only?.split(','),
+    only,
     withEtcd: !values['without-etcd'],
     json: values.json,
     profileFolder: values.profile,

@@ -29,6 +29,7 @@ export class BenchCluster {
   readonly system: BenchSystem;
   readonly #processes: OwnProcess[];
   readonly #connections: Connection[];
+  #isStopped = false;
 
   constructor(system: BenchSystem) {
     this.system = system;
@@ -38,6 +39,11 @@ export class BenchCluster {
 
   get name(): SystemName {
     return this.system.name;
+  }
+
+  /** Whatever fails from now on fails for this reason. */
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   /** One to each member, for whatever is not measured. */
@@ -88,6 +94,7 @@ export class BenchCluster {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     for (const connection of this.#connections) connection.close();
     await Promise.all(this.#processes.map((process) => process.stop()));
   }

@@ -61,8 +61,9 @@ export async function runRound(
       commands: round.acknowledgedCount,
     };
     if (round.failure === undefined) return { ...round.measured(), cpu };
+    if (attempt === ATTEMPTS_MAX || cluster.isStopped)
+      throw new Error(`${cluster.name}: ${round.failure}`);
     console.error(`${cluster.name}: a round is begun again: ${round.failure}`);
-    if (attempt === ATTEMPTS_MAX) throw new Error(`${cluster.name}: ${round.failure}`);
     await pause(1_000);
   }
 }

@@ -90,14 +90,18 @@ export function reportLines(
 ): string[] {
   const lines = [row(['', 'ours', '', 'etcd', '', 'ours / etcd'])];
   for (const name of LOADS) {
-    const ours = figures.ours?.loads[name];
-    const etcd = figures.etcd?.loads[name];
+    const [ours, etcd] = [figures.ours?.loads[name], figures.etcd?.loads[name]];
+    if (ours === undefined) continue;
     lines.push(row([name, ...loadCells(ours), ...loadCells(etcd), ratioText(ratios[name])]));
   }
-  lines.push(row(['p99 at unary1000', '', '', '', '', ratioText(ratios.p99At1000)]));
+  if (ratios.p99At1000 !== undefined)
+    lines.push(row(['p99 at unary1000', '', '', '', '', ratioText(ratios.p99At1000)]));
   for (const name of FAILOVERS) {
-    const cells = [figures.ours, figures.etcd].flatMap((of) => failoverCells(of?.failovers[name]));
-    lines.push(row([name, ...cells, ratioText(ratios[name])]));
+    const [ours, etcd] = [figures.ours?.failovers[name], figures.etcd?.failovers[name]];
+    if (ours === undefined) continue;
+    lines.push(
+      row([name, ...failoverCells(ours), ...failoverCells(etcd), ratioText(ratios[name])]),
+    );
   }
   return lines;
 }

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +15,8 @@ const HOST = '127.0.0.1';
 const IDS = [1, 2, 3];
 const CLUSTER_ID = 'bench';
 const MEMBER_PROGRAM = fileURLToPath(new URL('./bench_raft_member.ts', import.meta.url));
+/** Has Linux end a program when whoever started it is gone, whatever ended that. */
+const GUARD = '/usr/bin/setpriv';
 /** Bytes of etcd's store, beyond which it would refuse writes. */
 const ETCD_QUOTA_BYTES = 8 * 1024 ** 3;
 
@@ -100,8 +103,9 @@ export async function etcdSystem(
     launch: (position) => {
       const name = `m${IDS[position]}`;
       return new OwnProcess(
-        'etcd',
+        existsSync(GUARD) ? GUARD : 'etcd',
         [
+          ...(existsSync(GUARD) ? ['--pdeathsig=KILL', 'etcd'] : []),
           `--name=${name}`,
           `--data-dir=${join(folder, name)}`,
           `--listen-peer-urls=${url(peerPorts[position])}`,
