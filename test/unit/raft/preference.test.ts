@@ -102,6 +102,22 @@ it('one that steps down chooses among those that keep up the one of the highest 
   expect(cluster.leaders().map(({ id }) => id)).toEqual([3]);
 });
 
+it('one that steps down does not choose a learner, however high its priority', () => {
+  const cluster = new TestCluster(3);
+  const leader = cluster.elect(1);
+  cluster.join(4);
+  const member = record(4, 500);
+  leader.raft.changeConfiguration({
+    kind: 'addLearner',
+    member,
+    promotion: 'manual',
+    replaces: undefined,
+  });
+  cluster.tick(6);
+  leader.raft.stepDown();
+  expect([2, 3]).toContain(leader.status.transferTarget);
+});
+
 it('one that steps down chooses nobody that would not take over', () => {
   const cluster = preferring(300, 100, 200);
   const leader = cluster.elect(1);
