@@ -1,5 +1,5 @@
+import { readAppliedHead } from '../ledger/applied_head.ts';
 import { SNAPSHOT_RANGES } from '../ledger/keys.ts';
-import { readSnapshotHead } from '../ledger/snapshot_head.ts';
 import type { Clock, Logger, Random } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import type { SnapshotPosition, SnapshotWanted } from '../raft/ready.ts';
@@ -55,7 +55,7 @@ export class SnapshotExchange {
     this.#dependencies = dependencies;
     this.#source = new SnapshotSource(
       { chain: options.chain, ranges: SNAPSHOT_RANGES },
-      { ...dependencies, readHead: readSnapshotHead },
+      { ...dependencies, readHead: readAppliedHead },
     );
     this.#fetch = new SnapshotFetch(options, dependencies);
   }

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { type Config, memberOf } from '../config/config.ts';
+import { readAppliedHead } from '../ledger/applied_head.ts';
 import { LOCAL_RANGE, LOG_MADE_KEY, REMOVED_KEY } from '../ledger/keys.ts';
 import { LedgerError } from '../ledger/ledger_error.ts';
 import type { HeadRecord } from '../ledger/records.ts';
-import { readSnapshotHead } from '../ledger/snapshot_head.ts';
 import type { Logger } from '../lib/environment.ts';
 import { installStaged } from '../snapshot/install.ts';
 import { Database } from '../storage/database.ts';
@@ -28,7 +28,7 @@ export async function installSnapshot(
       files: nodeFolderFiles,
       fileSystem: nodeFileSystem,
       openDatabase: (directory) => Database.open({ directory }),
-      readHead: readSnapshotHead,
+      readHead: readAppliedHead,
       logger,
     },
   );

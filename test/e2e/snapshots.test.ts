@@ -1,5 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { ClientError } from '../../src/lab/client_error.ts';
+import { MemberConnection } from '../../src/lab/node_service.ts';
 import { AuditedLoad } from './audited_load.ts';
 import { ChangingCluster } from './changing_cluster.ts';
 import { type TestCluster, testCluster } from './harness.ts';
@@ -47,6 +49,33 @@ describe(`members whose logs are compacted (seed ${SEED})`, () => {
     await cluster.processes.waitReady([away]);
     await load.during(500, async () => undefined);
     expect(members.log(away)).toContain('"msg":"snapshot installed"');
+    await load.expectSound([1, 2, 3].map((id) => members.clientOf(id)));
+  });
+
+  test('a member that installs a snapshot keeps its ports and asks clients to go elsewhere', async () => {
+    const { cluster, members } = await withShortLogs();
+    const load = await AuditedLoad.prepare(cluster, { transactions: 1_500, seed: SEED + 2 });
+    const leader = await cluster.leader();
+    const away = [1, 2, 3].find((id) => id !== leader.id) as number;
+    await cluster.processes.kill(away, 'SIGKILL');
+    await load.during(1_500, async () => undefined);
+    const address = cluster.processes.members.find(({ id }) => id === away)?.address ?? '';
+    const connection = new MemberConnection(address, cluster.credentials);
+    onTestFinished(() => connection.close());
+    cluster.processes.start(away);
+    const refusals = new Set<string>();
+    let hasAnswered = false;
+    while ((await cluster.processes.status(away))?.ready !== true) {
+      try {
+        await connection.call('GetBlock', { consistency: 'CONSISTENCY_LOCAL' }, 5_000);
+        hasAnswered = true;
+      } catch (thrown) {
+        if (hasAnswered) refusals.add((thrown as ClientError).reason);
+      }
+    }
+    expect(members.log(away)).toContain('"msg":"snapshot installed"');
+    // From its first answer on the port was never closed: whatever was refused was refused by the member.
+    expect([...refusals].filter((reason) => reason !== 'NOT_READY')).toEqual([]);
     await load.expectSound([1, 2, 3].map((id) => members.clientOf(id)));
   });
 
