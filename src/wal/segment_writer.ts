@@ -14,6 +14,12 @@ import {
 } from './segment.ts';
 import type { SegmentTable } from './segment_table.ts';
 
+/**
+ * A file is filled with zeros and synced in pieces of this size, so that batches never wait until the
+ * disk has taken a whole segment at once.
+ */
+const FILL_BYTES = 4 * 1024 * 1024;
+
 /** The records of one batch and their size in total. */
 export interface Batch {
   readonly appends: readonly {
@@ -161,8 +167,11 @@ async function prepareFile(
 ): Promise<WalFile> {
   const file = await fileSystem.open(path, 'create');
   try {
-    await file.preallocate(sizeBytes);
-    await file.fdatasync();
+    for (let filledBytes = 0; filledBytes < sizeBytes; ) {
+      filledBytes = Math.min(sizeBytes, filledBytes + FILL_BYTES);
+      await file.preallocate(filledBytes);
+      await file.fdatasync();
+    }
     return file;
   } catch (thrown) {
     await file.close();

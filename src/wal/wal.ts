@@ -168,7 +168,8 @@ export class Wal {
     this.#pendingLastIndex = request.entries.at(-1)?.index ?? this.#pendingLastIndex;
     this.#queuedBytes += sizeBytes;
     this.#lastAppend = new Promise((resolve, reject) => {
-      this.#queue.push({ ...request, sizeBytes, resolve, reject });
+      const { hardState, entries } = request;
+      this.#queue.push({ hardState, entries, sizeBytes, resolve, reject });
       this.#running ??= this.#run();
     });
     return this.#lastAppend;
