@@ -9,7 +9,7 @@ const page = join(root, 'docs', 'raft-scenarios.md');
 
 /** A quoted text that begins with `scenario 5:` or holds `(scenarios 5 and 6)`. */
 const TITLE =
-  /(?:(['"`])scenarios? ([\d, and]+):(.*?)\1)|(?:(['"`])(.*?) ?\(scenarios? ([\d, and]+)\)\4)/g;
+  /(?:(['"`])scenarios? ([\d, andto]+):(.*?)\1)|(?:(['"`])(.*?) ?\(scenarios? ([\d, andto]+)\)\4)/g;
 
 interface Coverage {
   readonly file: string;
@@ -26,14 +26,22 @@ function coverage(): Map<number, Coverage[]> {
     const path = join(root, 'test', file);
     for (const match of readFileSync(path, 'utf8').matchAll(TITLE)) {
       const [numbers, title] = [match[2] ?? match[6] ?? '', (match[3] ?? match[5] ?? '').trim()];
-      for (const number of numbers.split(/\D+/).filter((digits) => digits !== '')) {
-        const tests = covered.get(Number(number)) ?? [];
+      for (const number of numbersIn(numbers)) {
+        const tests = covered.get(number) ?? [];
         tests.push({ file: relative(root, path), title });
-        covered.set(Number(number), tests);
+        covered.set(number, tests);
       }
     }
   }
   return covered;
+}
+
+/** `1, 3 and 5 to 7` */
+function numbersIn(text: string): number[] {
+  return [...text.matchAll(/(\d+)(?: to (\d+))?/g)].flatMap(([, first, last]) => {
+    const from = Number(first);
+    return Array.from({ length: Number(last ?? from) - from + 1 }, (_, offset) => from + offset);
+  });
 }
 
 /** The page as it should be. Throws when a situation has neither a test nor a reason, or both. */
