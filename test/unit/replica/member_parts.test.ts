@@ -9,6 +9,8 @@ import { systemClock } from '../../../src/lib/environment.ts';
 import { closeAll, type MemberParts, openParts } from '../../../src/replica/member_parts.ts';
 import { Database } from '../../../src/storage/database.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
+import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
+import { Wal } from '../../../src/wal/wal.ts';
 import { blsSecret, genesis, silent } from '../ledger/chain_fixture.ts';
 
 const none = () => undefined;
@@ -74,5 +76,21 @@ it('refuses to start with a log that ends below what was applied (scenario 48)',
   await expect(open()).rejects.toMatchObject({
     code: 'STORE_DAMAGED',
     fields: { lastIndex: 0, appliedIndex: 5 },
+  });
+});
+
+it('refuses to start with a log that begins above what was applied (scenario 48)', async () => {
+  const { folder, open } = await memberFolder();
+  await closeAll((await open()).closers);
+  const directory = join(folder, 'generation-1', 'log');
+  await rm(directory, { recursive: true });
+  await Wal.create(
+    { directory, identity: { clusterId: 'solo', memberId: 1 } },
+    { base: { index: 5, term: 1 }, hardState: { term: 1, vote: undefined } },
+    { fileSystem: nodeFileSystem },
+  );
+  await expect(open()).rejects.toMatchObject({
+    code: 'STORE_DAMAGED',
+    fields: { firstIndex: 6, appliedIndex: 0 },
   });
 });
