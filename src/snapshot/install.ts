@@ -53,8 +53,8 @@ const OWN_KEYS_PAGE = 256;
  * Puts the staged snapshot, if there is a complete one that is needed, in the place of this member's state and
  * log; true when it did. To be called while nothing of the member is open. The term, the vote and the
  * member's own keys stay. A crash or an error at any point leaves the old state and log in force or the new
- * ones, never a mixture, and the next call ends the work. A snapshot that turns out to be damaged is distrusted, so
- * that it is fetched again; one that the state has reached goes, complete or not. Throws STORE_DAMAGED when this member's log or state has lost what it promised,
+ * ones, never a mixture, and the next call ends the work. A snapshot that turns out to be damaged goes, as far
+ * as it is, so that it is fetched again; one that the state has reached goes, complete or not. Throws STORE_DAMAGED when this member's log or state has lost what it promised,
  * CONFLICT when the snapshot contradicts what was committed here, and the errors of the disk.
  */
 export async function installStaged(
@@ -111,7 +111,9 @@ async function replaceGeneration(
   } catch (thrown) {
     if (!(thrown instanceof SnapshotError && thrown.code === 'DAMAGED')) throw thrown;
     logger.error({ index, error: thrown.message }, 'the staged snapshot cannot be installed');
-    await distrustStaging(memberFolder, fileSystem);
+    // Chunks that are as they were sent, and yet no state, would come to the same again.
+    if (thrown.fields.resumable === true) await distrustStaging(memberFolder, fileSystem);
+    else await discardStaging(memberFolder, fileSystem);
     await removeOtherGenerations(memberFolder, current, files);
     return false;
   }

@@ -29,7 +29,7 @@ export class OpenSnapshot {
   readonly #chunkBytes: number;
   readonly #reader: PageReader;
   /** By the number of the chunk that each will cut next. */
-  readonly #cursors = new Map<number, { start: ChunkStart; cursor: ChunkCursor }>();
+  readonly #cursors = new Map<number, ChunkCursor>();
   /** Of the chunks cut so far, one behind the other. */
   #digests = new Uint8Array(DIGESTS_FIRST * DIGEST_BYTES);
   readonly #digest: SnapshotDigest;
@@ -69,16 +69,16 @@ export class OpenSnapshot {
     const cursor = this.#takeCursor(number, start);
     const { payload, next } = await cursor.next();
     this.#record(number, chunkDigest(payload), next);
-    if (next !== undefined) this.#keepCursor(number + 1, next, cursor);
+    if (next !== undefined) this.#keepCursor(number + 1, cursor);
     const end = { chunkCount: this.#count, digest: this.#digest.value() };
     return { type: 'chunk', snapshotId: this.id, number, next: next ?? end, payload };
   }
 
   #takeCursor(number: number, start: ChunkStart): ChunkCursor {
     const kept = this.#cursors.get(number);
-    if (kept !== undefined && sameStart(kept.start, start)) {
+    if (kept !== undefined) {
       this.#cursors.delete(number);
-      return kept.cursor;
+      return kept;
     }
     return new ChunkCursor(
       { ranges: this.#ranges, start, bytesMax: this.#chunkBytes },
@@ -86,9 +86,9 @@ export class OpenSnapshot {
     );
   }
 
-  #keepCursor(number: number, start: ChunkStart, cursor: ChunkCursor): void {
+  #keepCursor(number: number, cursor: ChunkCursor): void {
     this.#cursors.delete(number);
-    this.#cursors.set(number, { start, cursor });
+    this.#cursors.set(number, cursor);
     if (this.#cursors.size <= CURSORS_MAX) return;
     const oldest = this.#cursors.keys().next();
     if (!oldest.done) this.#cursors.delete(oldest.value);

@@ -130,7 +130,10 @@ export async function readStagedIndex(
   return source?.opened.header.index ?? 0;
 }
 
-/** The payloads of a complete snapshot. Throws DAMAGED, at the end at the latest, when they are not those bound. */
+/**
+ * The payloads of a complete snapshot. Throws DAMAGED, at the end at the latest, when they are not those bound;
+ * its field `resumable` says that what stands before the damage is good.
+ */
 export async function* readStagedChunks(
   options: { memberFolder: string; manifest: SnapshotManifest },
   fileSystem: FileSystem,
@@ -225,6 +228,6 @@ function damagedError({ index }: SnapshotManifest): SnapshotError {
   return new SnapshotError(
     'DAMAGED',
     `the snapshot at ${index} was damaged on this member's disk: it is fetched again; check the disk`,
-    { fields: { index } },
+    { fields: { index, resumable: true } },
   );
 }

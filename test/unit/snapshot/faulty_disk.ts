@@ -61,7 +61,10 @@ export class FaultyDisk {
       }
       return this.#file(path, await nodeFileSystem.open(path, mode));
     },
-    rename: (from, to) => this.#do(() => nodeFileSystem.rename(from, to), [from], [parent(to)]),
+    rename: (from, to) => {
+      this.onRename(to, [...this.unsynced]);
+      return this.#do(() => nodeFileSystem.rename(from, to), [from], [parent(to)]);
+    },
     remove: (path) => this.#do(() => nodeFileSystem.remove(path), [path], [parent(path)]),
     syncDirectory: (path) => this.#do(() => nodeFileSystem.syncDirectory(path), [path], []),
   };

@@ -18,6 +18,7 @@ import {
 import { decodeRlp, encodeRlp, FieldReader, scalar } from '../../../src/types/rlp.ts';
 import type { FileSystem } from '../../../src/wal/file_system.ts';
 import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
+import { seededRandom } from '../wal/wal_fixture.ts';
 
 export const CHAIN: ChainIdentity = {
   clusterId: 'cluster-a',
@@ -98,6 +99,9 @@ export function putHead(batch: WriteBatch, { index, term, configuration }: Snaps
   );
 }
 
+/** One generator for all sources of a file: no two snapshots have one id. */
+export const random = seededRandom(44);
+
 /** Bytes that differ by their seed. */
 export function bytesOf(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -144,12 +148,19 @@ export async function contentOf(
 
 export function makeSource(
   database: Database,
-  options: { clock?: Clock; limits?: Partial<SnapshotSourceLimits>; chain?: ChainIdentity } = {},
+  options: {
+    clock?: Clock;
+    limits?: Partial<SnapshotSourceLimits>;
+    chain?: ChainIdentity;
+    ranges?: readonly PagedRange[];
+    readHead?: HeadReader;
+  } = {},
 ): SnapshotSource {
-  const { clock = new TestClock(), limits = { chunkBytes: 4_096 }, chain = CHAIN } = options;
+  const { clock = new TestClock(), limits = { chunkBytes: 4_096 }, ...rest } = options;
+  const { chain = CHAIN, ranges = RANGES, readHead: headReader = readHead } = rest;
   return new SnapshotSource(
-    { chain, ranges: RANGES, limits },
-    { database, readHead, clock, random: Math.random, logger: silentLogger },
+    { chain, ranges, limits },
+    { database, readHead: headReader, clock, random, logger: silentLogger },
   );
 }
 

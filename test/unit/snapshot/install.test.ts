@@ -24,6 +24,7 @@ import {
   never,
   OWN_KEYS,
   openState,
+  RANGES,
   readHead,
   silentLogger,
 } from './fixture.ts';
@@ -113,11 +114,16 @@ const BEHIND = {
 };
 
 /** Stages the snapshot of a source's state; gives what that state is. */
-async function stage(newHead = NEW_HEAD): Promise<Map<string, string>> {
+async function stage(
+  newHead = NEW_HEAD,
+  options: Parameters<typeof makeSource>[1] = {},
+  disk = new FaultyDisk({}),
+): Promise<Map<string, string>> {
   const database = await openState(folder, 'source');
   await fillState(database, { head: newHead, seed: 12 });
-  const source = makeSource(database);
-  const fetch = makeFetch(memberFolder, (_to, payload) => source.handle(payload));
+  const source = makeSource(database, { limits: { chunkBytes: 4_096 }, ...options });
+  const { fileSystem } = disk;
+  const fetch = makeFetch(memberFolder, (_to, payload) => source.handle(payload), fileSystem);
   await fetch.fetch({ from: 1, atLeastIndex: newHead.index, signal: never });
   await source.stop();
   const content = await contentOf(database);
@@ -242,6 +248,15 @@ describe('scenario 47: a crash at each step of an install', () => {
     expect(outcomes.renewed).toBeGreaterThan(5);
   });
 
+  test('a fetched snapshot is durable before it counts as complete', async () => {
+    const atManifest: string[][] = [];
+    const onRename = (to: string, unsynced: readonly string[]): void => {
+      if (to.endsWith('manifest')) atManifest.push([...unsynced]);
+    };
+    await stage(NEW_HEAD, {}, new FaultyDisk({}, { onRename }));
+    expect(atManifest).toEqual([[join(memberFolder, 'incoming')]]);
+  });
+
   test('a killed fetch is never taken for a complete snapshot', async () => {
     await makeMember(BEHIND);
     const old = await found();
@@ -354,6 +369,21 @@ describe('what an install refuses', () => {
     await expect(install()).rejects.toMatchObject({ code: 'LOCKED' });
     await running.close();
     expect(await install()).toBe(true);
+  });
+});
+
+describe('a source that is not what it says', () => {
+  test.each([
+    ['another head than its state has', { readHead: async () => ({ ...NEW_HEAD, term: 7 }) }],
+    ['keys of its own', { ranges: [...RANGES, { ...OWN_KEYS, pairsMax: 10 }] }],
+  ])('with %s changes nothing here', async (_what, options) => {
+    await makeMember(BEHIND);
+    const before = await found();
+    await stage(NEW_HEAD, options);
+    expect(await install()).toBe(false);
+    expect(await found()).toEqual(before);
+    expect((await readdir(memberFolder)).sort()).toEqual(['CURRENT', 'generation-1', 'incoming']);
+    expect(await readdir(join(memberFolder, 'incoming'))).toEqual([]);
   });
 });
 

@@ -22,6 +22,7 @@ import {
   openState,
   putHead,
   RANGES,
+  random,
   readHead,
   silentLogger,
   TestClock,
@@ -98,7 +99,7 @@ test('scenario 52: whoever asks while a snapshot is being taken gets one that is
         return readHead(reader);
       },
       clock,
-      random: Math.random,
+      random,
       logger: silentLogger,
     },
   );

@@ -194,15 +194,8 @@ describe('scenario 50: chunks lost, duplicated, late or damaged, and leaders tha
         flipped[at] = (flipped[at] ?? 0) ^ (1 << Math.floor(random() * 8));
         return flipped;
       };
-      for (let attempt = 0; ; attempt += 1) {
-        try {
-          await makeFetch(memberFolder, request).fetch(wanted);
-          break;
-        } catch (thrown) {
-          expect(thrown).toMatchObject({ name: 'SnapshotError' });
-          expect(attempt).toBeLessThan(50);
-        }
-      }
+      // No seed here fails six times in a row: one call is enough, and nothing wrong is ever taken.
+      await makeFetch(memberFolder, request).fetch(wanted);
       expect(await stagedContent()).toEqual(await contentOf(database));
     },
   );

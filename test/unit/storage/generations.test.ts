@@ -53,6 +53,25 @@ test('the next one is in force once it is committed, and the others go', async (
   ]);
 });
 
+test('scenario 47: the folder and all names in it are durable before CURRENT says so', async () => {
+  const first = await current();
+  const next = await beginGeneration(folder, first, nodeFolderFiles);
+  const done: string[] = [];
+  await commitGeneration(folder, next, {
+    ...nodeFolderFiles,
+    syncFolder: async (path) => void done.push(`sync ${path}`),
+    writeText: async (path) => void done.push(`write ${path}`),
+    rename: async (_from, to) => void done.push(`rename to ${to}`),
+  });
+  expect(done).toEqual([
+    `sync ${next.directory}`,
+    `sync ${folder}`,
+    `write ${join(folder, 'CURRENT.tmp')}`,
+    `rename to ${join(folder, 'CURRENT')}`,
+    `sync ${folder}`,
+  ]);
+});
+
 test('nothing is made anew beside data whose CURRENT is missing or wrong', async () => {
   const first = await current();
   await mkdir(first.stateDirectory);
