@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { assert } from '../lib/assert.ts';
 import type { Entry, EntryType, HardState } from '../types/entry.ts';
+import { shortCrc32 } from './short_crc32.ts';
 
 /**
  * A record: a header of 40 bytes, the payload, one to eight bytes of trailer up to a multiple of
@@ -105,7 +106,7 @@ function sealHeader({ bytes, view }: RecordBytes, place: RecordPlace): void {
 
 function headerChecksum(bytes: Uint8Array, at: number, offset: number, seed: number): number {
   // The offset is mixed into the start value rather than stored.
-  return crc32(bytes.subarray(at, at + 32), (seed ^ Math.imul(offset, 0x9e37_79b1)) >>> 0);
+  return shortCrc32(bytes, at, at + 32, (seed ^ Math.imul(offset, 0x9e37_79b1)) >>> 0);
 }
 
 /**
