@@ -188,7 +188,8 @@ export class InletStream {
    * sent meanwhile is read before the next.
    */
   #tick(intervalMs: number): void {
-    this.#ticksMissed = this.#heardSinceTick ? 0 : this.#ticksMissed + 1;
+    const wasHeard = this.#heardSinceTick;
+    this.#ticksMissed = wasHeard ? 0 : this.#ticksMissed + 1;
     this.#heardSinceTick = false;
     const { pingsMissedMax } = this.#options.limits;
     if (this.#ticksMissed >= pingsMissedMax) {
@@ -197,8 +198,11 @@ export class InletStream {
       );
       return;
     }
-    this.#pingNumber += 1;
-    this.#writer.sendUrgent({ body: 'ping', ping: { number: this.#pingNumber } });
+    // Whoever speaks of its own accord need not be asked.
+    if (!wasHeard) {
+      this.#pingNumber += 1;
+      this.#writer.sendUrgent({ body: 'ping', ping: { number: this.#pingNumber } });
+    }
     this.#scheduleTick(intervalMs);
   }
 }

@@ -98,8 +98,9 @@ export class MemberTransport {
 
   /**
    * Told of each change. Connected means that control messages go both ways. Disconnected means evidence, not
-   * suspicion: the peer closed a connection, its process or socket is gone, or it answered none of the last
-   * `pingsMissedMax` pings, one each `pingIntervalMs`, while this process was running. It may be back at once.
+   * suspicion: the peer closed a connection, its process or socket is gone, or nothing came from it in
+   * `pingsMissedMax` intervals of `pingIntervalMs`, though it was asked at the end of the first and of each that
+   * followed, while this process was running. It may be back at once.
    */
   onConnection(handler: ConnectionHandler): void {
     this.#connectionHandler = handler;
