@@ -11,7 +11,7 @@ import {
   removeOtherGenerations,
 } from '../../src/storage/generations.ts';
 import { isMember } from '../../src/types/configuration.ts';
-import type { Entry, HardState } from '../../src/types/entry.ts';
+import type { Entry } from '../../src/types/entry.ts';
 import { Wal } from '../../src/wal/wal.ts';
 import { type Command, encodeCommand } from './command.ts';
 import { MEMBER_FOLDER } from './disk.ts';
@@ -139,16 +139,17 @@ export class SimProcess {
     const running = this.#running;
     if (running === undefined || this.life.paused) return false;
     this.#world.touch(this);
-    running.driver.linearize(signal).then(
-      () => {
-        if (this.life.over) return;
-        const { applied, registers } = running.store.state;
-        answer({ index: applied, output: registers[register] ?? null });
-      },
-      () => {
-        if (!this.life.over) answer(undefined);
-      },
-    );
+    const served = () => {
+      const { applied, registers } = running.store.state;
+      return { index: applied, output: registers[register] ?? null };
+    };
+    running.driver
+      .linearize(signal)
+      .then(served, () => undefined)
+      .then((result) => {
+        if (!this.life.over) answer(result);
+      })
+      .catch(this.#world.fail);
     return true;
   }
 
@@ -211,6 +212,7 @@ export class SimProcess {
         onConfiguration: () => undefined,
         onSnapshotWanted: (wanted) => this.#snapshots.want(wanted),
         onFatal: (thrown) => this.#die(thrown),
+        trace: this.#world.protocolTrace?.(this.id),
       },
     );
   }
@@ -302,8 +304,8 @@ export class SimProcess {
     await running.wal.close();
     const { hardState } = running.wal;
     const base = { index: snapshot.applied, term: snapshot.appliedTerm };
-    const carried: HardState =
-      hardState.term >= base.term ? hardState : { term: base.term, vote: undefined };
+    const own = hardState.term >= base.term ? hardState : { term: base.term, vote: undefined };
+    const carried = this.#world.defect.carry?.(own) ?? own;
     const next = await beginGeneration(MEMBER_FOLDER, running.generation, folders);
     await Wal.create(
       this.#walOptions(next),

@@ -1,4 +1,5 @@
 import type { Message } from '../../src/raft/messages.ts';
+import type { TraceSink } from '../../src/replica/trace.ts';
 import {
   type Configuration,
   initialConfiguration,
@@ -26,6 +27,8 @@ export interface SimulationOptions {
   readonly defect?: Defect;
   /** Told what happens, for a person who replays a seed. */
   readonly trace?: (line: string) => void;
+  /** Given for each start of a member; takes what test/spec checks. */
+  readonly protocolTrace?: (member: MemberId) => TraceSink;
 }
 
 export interface SimulationResult {
@@ -62,7 +65,7 @@ export class Simulation {
   #touched: SimProcess[] = [];
   #failure: { readonly thrown: unknown } | undefined;
 
-  constructor({ seed, wishes = {}, defect = {}, trace }: SimulationOptions) {
+  constructor({ seed, wishes = {}, defect = {}, trace, protocolTrace }: SimulationOptions) {
     const dice = new Dice(seed);
     const events = this.#events;
     const settings = drawSettings(dice, wishes);
@@ -85,6 +88,7 @@ export class Simulation {
       machines,
       defect,
       initial,
+      protocolTrace,
       trace: (line) => trace?.(`${events.nowMs.toFixed(2)} ${line()}`),
       fail: (thrown) => {
         this.#failure ??= { thrown };

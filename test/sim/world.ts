@@ -1,8 +1,9 @@
 import type { Clock } from '../../src/lib/environment.ts';
 import type { Message } from '../../src/raft/messages.ts';
 import type { DurableLog } from '../../src/replica/raft_driver.ts';
+import type { TraceSink } from '../../src/replica/trace.ts';
 import type { Configuration } from '../../src/types/configuration.ts';
-import type { MemberId } from '../../src/types/entry.ts';
+import type { HardState, MemberId } from '../../src/types/entry.ts';
 import type { Checker } from './checker.ts';
 import type { EventQueue } from './event_queue.ts';
 import type { ClientHistory } from './history.ts';
@@ -28,6 +29,8 @@ export interface World {
   readonly initial: Configuration;
   /** Tells a person who replays a seed; the line is only made when somebody reads it. */
   readonly trace: (line: () => string) => void;
+  /** Where the protocol's events of a member are written down, if anywhere. */
+  readonly protocolTrace: ((member: MemberId) => TraceSink) | undefined;
   /** Ends the simulation. */
   readonly fail: (thrown: unknown) => void;
   /** This process did something: it is looked at when the event is over. */
@@ -42,6 +45,8 @@ export interface Defect {
   readonly clock?: (clock: Clock) => Clock;
   /** What a member says instead of a message. */
   readonly say?: (message: Message, process: SimProcess) => Message;
+  /** Term and vote that a member keeps when it installs a snapshot. */
+  readonly carry?: (hardState: HardState) => HardState;
   /** Index up to which the log is compacted instead of the one given. */
   readonly compactTo?: (index: number, process: SimProcess) => number;
 }
