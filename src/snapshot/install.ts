@@ -50,12 +50,14 @@ const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 const OWN_KEYS_PAGE = 256;
 
 /**
- * Puts the staged snapshot, if there is a complete one that is needed, in the place of this member's state and
- * log; true when it did. To be called while nothing of the member is open. The term, the vote and the
- * member's own keys stay. A crash or an error at any point leaves the old state and log in force or the new
- * ones, never a mixture, and the next call ends the work. A snapshot that turns out to be damaged goes, as far
- * as it is, so that it is fetched again; one that the state has reached goes, complete or not. Throws STORE_DAMAGED when this member's log or state has lost what it promised,
- * CONFLICT when the snapshot contradicts what was committed here, and the errors of the disk.
+ * Puts the staged snapshot, if there is a complete one that is needed, in the place of this
+ * member's state and log; true when it did. To be called while nothing of the member is open. The
+ * term, the vote and the member's own keys stay. A crash or an error at any point leaves the old
+ * state and log in force or the new ones, never a mixture, and the next call ends the work. A
+ * snapshot that turns out to be damaged goes, as far as it is, so that it is fetched again; one
+ * that the state has reached goes, complete or not. Throws STORE_DAMAGED when this member's log or
+ * state has lost what it promised, CONFLICT when the snapshot contradicts what was committed here,
+ * and the errors of the disk.
  */
 export async function installStaged(
   options: InstallOptions,

@@ -116,12 +116,13 @@ const BEHIND = {
 /** Stages the snapshot of a source's state; gives what that state is. */
 async function stage(
   newHead = NEW_HEAD,
-  options: Parameters<typeof makeSource>[1] = {},
+  options: Parameters<typeof makeSource>[1] & { sizes?: readonly number[] } = {},
   disk = new FaultyDisk({}),
 ): Promise<Map<string, string>> {
   const database = await openState(folder, 'source');
-  await fillState(database, { head: newHead, seed: 12 });
-  const source = makeSource(database, { limits: { chunkBytes: 4_096 }, ...options });
+  const { sizes = [0, 1, 5_000, 70_000], ...serving } = options;
+  await fillState(database, { head: newHead, seed: 12, sizes });
+  const source = makeSource(database, serving);
   const { fileSystem } = disk;
   const fetch = makeFetch(memberFolder, (_to, payload) => source.handle(payload), fileSystem);
   await fetch.fetch({ from: 1, atLeastIndex: newHead.index, signal: never });
@@ -173,6 +174,14 @@ describe('an install', () => {
     expect((await readdir(memberFolder)).sort()).toEqual(['CURRENT', 'generation-2', 'incoming']);
     expect(await readdir(join(memberFolder, 'incoming'))).toEqual([]);
     expect(await install()).toBe(false);
+  });
+
+  test('writes a state of many batches', async () => {
+    await makeMember(BEHIND);
+    const sizes = [5_000_000, 3_000_000, 1_000_000, 4_200_000, 10];
+    const content = await stage(NEW_HEAD, { sizes, limits: {} });
+    expect(await install()).toBe(true);
+    expect((await found()).content).toEqual(content);
   });
 
   test('a second one follows the first', async () => {
