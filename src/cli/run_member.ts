@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { pino } from 'pino';
@@ -24,6 +23,7 @@ import type { TraceSink } from '../replica/trace.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { CliError, EXIT } from './exit_codes.ts';
 import { onStopSignal } from './stop_signal.ts';
+import { openTraceFile } from './trace_file.ts';
 
 const RANDOM_STEPS = 2 ** 47;
 
@@ -52,7 +52,7 @@ export async function runMember(options: RunMemberOptions): Promise<void> {
   // Listened to from the start, so that a stop during a long start is heard.
   onStopSignal(() => stopped.resolve());
   if (options.exitWithParent) stopWithParent(stopped.resolve);
-  const trace = options.trace === undefined ? undefined : traceFile(options.trace);
+  const trace = options.trace === undefined ? undefined : openTraceFile(options.trace);
   const onRemoved = (reason: string): void => {
     process.stderr.write(`blockraft: ${reason}; it stops and does not start again\n`);
     stopped.resolve();
@@ -128,12 +128,6 @@ function makeServers(
 function die(thrown: unknown): void {
   process.stderr.write(`blockraft: the member must stop: ${errorText(thrown)}\n`);
   process.exit(EXIT.failure);
-}
-
-/** Each line is with the operating system before anything that it tells of leaves this process. */
-function traceFile(path: string): TraceSink {
-  const file = openSync(path, 'a');
-  return { write: (lines) => writeSync(file, lines) };
 }
 
 function stopWithParent(stop: () => void): void {

@@ -11,6 +11,7 @@ import { fromHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/environment.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { type InitDependencies, initCluster } from './init_cluster.ts';
+import { traceFileOf } from './trace_file.ts';
 
 export interface StartableOptions {
   /** The cluster is written into `cluster/` of it, logs into `logs/`. */
@@ -18,6 +19,8 @@ export interface StartableOptions {
   /** As of `blockraft init`; by default local-3. */
   readonly template?: string | undefined;
   readonly nodeArguments?: readonly string[];
+  /** Members write their traces there. */
+  readonly traceFolder?: string | undefined;
 }
 
 /** A fresh cluster on free ports that only has to be started. */
@@ -39,6 +42,7 @@ export async function startableCluster(
   dependencies: { clock: Clock; randomBytes: InitDependencies['randomBytes'] },
 ): Promise<StartableCluster> {
   const { clock, randomBytes } = dependencies;
+  const { traceFolder } = options;
   const ports = await freePorts(PORTS_PER_MEMBER * MEMBERS_MAX);
   const placeOf = new Map<number, number>();
   const { clusterFile, devAccounts } = await initCluster(
@@ -73,6 +77,7 @@ export async function startableCluster(
         credentials,
         logsFolder: join(options.folder, 'logs'),
         nodeArguments: options.nodeArguments ?? [],
+        traceFile: traceFolder === undefined ? undefined : (id) => traceFileOf(traceFolder, id),
       },
       clock,
     ),

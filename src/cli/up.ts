@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
@@ -6,9 +7,14 @@ import { CONFIG_DEFAULT } from './cluster_flags.ts';
 import { CliError, EXIT } from './exit_codes.ts';
 import { examples } from './help.ts';
 import { onStopSignal } from './stop_signal.ts';
+import { traceFileOf } from './trace_file.ts';
 
 const STOP_MS_MAX = 10_000;
 const READY_POLL_MS = 500;
+
+interface UpFlags {
+  readonly trace?: string;
+}
 
 export function registerUp(program: Command): void {
   program
@@ -21,6 +27,10 @@ export function registerUp(program: Command): void {
         'exit status is 1 in the end, unless the member ended because it was removed.',
     )
     .argument('[config]', `cluster file (default: ${CONFIG_DEFAULT})`)
+    .option(
+      '--trace <folder>',
+      'append the events of the Raft protocol to member-<id>.ndjson there',
+    )
     .addHelpText(
       'after',
       examples([
@@ -28,7 +38,7 @@ export function registerUp(program: Command): void {
         ['blockraft up cluster/cluster.yaml', 'the members of this file'],
       ]),
     )
-    .action(async (file: string = CONFIG_DEFAULT) => {
+    .action(async (file: string = CONFIG_DEFAULT, { trace }: UpFlags) => {
       const { loadCluster } = await import('../config/load_cluster.ts');
       const { spawnMember } = await import('../lab/processes.ts');
       const { config } = await loadCluster({ file, environment: process.env });
@@ -44,6 +54,7 @@ export function registerUp(program: Command): void {
           configFile: config.file,
           id,
           nodeArguments: [],
+          traceFile: trace && traceFileOf(resolve(trace), id),
           output: 'pipe',
           environment: process.env,
         });

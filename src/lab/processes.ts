@@ -20,6 +20,8 @@ export interface ClusterProcessesOptions {
   readonly logsFolder: string;
   /** Arguments of node itself, before the program. */
   readonly nodeArguments?: readonly string[];
+  /** Where a member's trace is appended to; none by default. */
+  readonly traceFile?: ((id: number) => string) | undefined;
 }
 
 export interface MemberEndpoint {
@@ -78,6 +80,7 @@ export class ClusterProcesses {
       configFile: this.#options.configFile,
       id,
       nodeArguments: this.#options.nodeArguments ?? [],
+      traceFile: this.#options.traceFile?.(id),
       output: this.#openLog(id),
       environment: withoutOverrides(process.env),
     });
@@ -175,6 +178,8 @@ export interface MemberStart {
   readonly configFile: string;
   readonly id: number;
   readonly nodeArguments: readonly string[];
+  /** Takes the events of its Raft protocol. */
+  readonly traceFile?: string | undefined;
   /** A file descriptor, which is closed here, or `pipe`. */
   readonly output: number | 'pipe';
   readonly environment: NodeJS.ProcessEnv;
@@ -205,6 +210,7 @@ export function spawnMember(start: MemberStart): ChildProcess {
       '--id',
       String(start.id),
       '--exit-with-parent',
+      ...(start.traceFile === undefined ? [] : ['--trace', start.traceFile]),
     ],
     {
       stdio: ['pipe', start.output, start.output],
