@@ -7,10 +7,11 @@ export const HOW_TO_GO_ON =
 
 /** A log as people read it: whose it is, where it begins and ends, and what is wrong. */
 export function reportText(report: LogReport): string {
-  const { identity, base, hardState, entries, firstIndex, lastIndex } = report;
+  const { identity, base, hardState, entries, firstIndex, lastIndex, lastTerm } = report;
   const whose =
     identity === undefined ? '?' : `member ${identity.memberId} of cluster ${identity.clusterId}`;
-  const range = lastIndex < firstIndex ? 'none' : `${firstIndex} to ${lastIndex}`;
+  const range =
+    lastIndex < firstIndex ? 'none' : `${firstIndex} to ${lastIndex}, the last of term ${lastTerm}`;
   const counts = Object.entries(entries).map(([type, count]) => `${grouped(count)} ${type}`);
   const lines = [
     `log         ${report.directory}`,

@@ -12,7 +12,7 @@ import {
 } from './record.ts';
 import { segmentPath } from './segment.ts';
 import type { SegmentTable } from './segment_table.ts';
-import { corruptError } from './wal_error.ts';
+import { corruptError, unusableError } from './wal_error.ts';
 
 /**
  * Segments that are kept open for reading: a few followers that lag behind read from different
@@ -92,8 +92,7 @@ export class EntryReader {
     }
     const path = segmentPath(this.#directory, sequence);
     const bytes = new Uint8Array(end - start);
-    if (this.#reader(sequence, path).read(bytes, start) < bytes.length)
-      throw corruptError(path, start, 'the file ends within a record');
+    this.#fill(bytes, { sequence, path, start });
     const source = recordBytes(bytes);
     const seed = this.#segments.seed(sequence);
     for (let index = from; index <= to; index += 1) {
@@ -109,6 +108,17 @@ export class EntryReader {
       const dataAt = at + RECORD_HEADER_BYTES;
       entries.push({ index, term, type, data: bytes.subarray(dataAt, dataAt + length) });
     }
+  }
+
+  #fill(bytes: Uint8Array, place: { sequence: number; path: string; start: number }): void {
+    const { sequence, path, start } = place;
+    let readBytes: number;
+    try {
+      readBytes = this.#reader(sequence, path).read(bytes, start);
+    } catch (thrown) {
+      throw unusableError(path, thrown);
+    }
+    if (readBytes < bytes.length) throw corruptError(path, start, 'the file ends within a record');
   }
 
   #reader(sequence: number, path: string): WalReader {

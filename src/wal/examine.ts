@@ -46,6 +46,8 @@ export interface LogReport {
   readonly segments: readonly SegmentReport[];
   readonly firstIndex: number;
   readonly lastIndex: number;
+  /** Term of the last entry, or of the base. */
+  readonly lastTerm: number;
   readonly hardState: HardState;
   /** Entries of the log by type. */
   readonly entries: Readonly<Record<EntryType, number>>;
@@ -129,6 +131,7 @@ class Examination {
       segments: this.#segments,
       firstIndex: replay.index.firstIndex,
       lastIndex: replay.index.lastIndex,
+      lastTerm: replay.index.term(replay.index.lastIndex),
       hardState: replay.hardState,
       entries,
       lastRecords: this.#lastRecords,

@@ -236,7 +236,8 @@ export class Wal {
 
   /**
    * Durable entries of the closed range, as many from its start as have data of at most
-   * `bytesMax` in total, but at least one. Throws a WalError when they are damaged on disk.
+   * `bytesMax` in total, but at least one. Throws a WalError when they are damaged on disk or cannot
+   * be read.
    */
   entries(from: number, toInclusive: number, bytesMax: number): Entry[] {
     return this.#reader.entries(from, toInclusive, bytesMax);

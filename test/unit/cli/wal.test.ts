@@ -86,6 +86,7 @@ describe('a sound log', () => {
       expect(shown.code).toBe(0);
       expect(shown.stdout).toMatch(/member 2 of cluster cluster-a/);
       expect(shown.stdout).toMatch(/base +entry 40 of term 2/);
+      expect(shown.stdout).toMatch(/entries +41 to 400, the last of term 2 \(/);
       expect(shown.stdout).toMatch(/hard state +term 2, vote 3/);
       expect(shown.stdout).not.toMatch(/damage/);
     }
@@ -96,6 +97,7 @@ describe('a sound log', () => {
       base: { index: BASE, term: 2 },
       firstIndex: BASE + 1,
       lastIndex: COUNT,
+      lastTerm: 2,
       hardState: { term: 2, vote: 3 },
       entries: { noop: 0, command: COUNT - BASE, configuration: 0 },
       segments: segments.map((path) => ({ path })),

@@ -3,15 +3,7 @@ import type { HardState } from '../../../src/types/entry.ts';
 import { Wal } from '../../../src/wal/wal.ts';
 import { CrashModel } from './crash_model.ts';
 import { SimulatedFileSystem, SystemError } from './simulated_file_system.ts';
-import {
-  DIRECTORY,
-  entry,
-  entryRange,
-  IDENTITY,
-  openWal,
-  retainedEntries,
-  seededRandom,
-} from './wal_fixture.ts';
+import { DIRECTORY, entry, entryRange, IDENTITY, openWal, retainedEntries } from './wal_fixture.ts';
 
 const SEGMENT_BYTES = 6 * 1024;
 const OPTIONS = { directory: DIRECTORY, identity: IDENTITY, segmentBytes: SEGMENT_BYTES };
@@ -183,38 +175,3 @@ describe('a crash at each operation', () => {
     expect(operations).toBeGreaterThan(8);
   });
 });
-
-describe('faults of the disk', () => {
-  test('scenarios 71 and 77: lives of random faults never give wrong data', async () => {
-    for (let seed = 1; seed <= 200; seed += 1) {
-      try {
-        await liveWithFaults(seed);
-      } catch (thrown) {
-        throw new Error(`seed ${seed} fails; replay it with liveWithFaults(${seed})`, {
-          cause: thrown,
-        });
-      }
-    }
-  });
-});
-
-/** Fills a log, lets the disk flip a bit of it or miss one write, and opens it again. */
-async function liveWithFaults(seed: number): Promise<void> {
-  const random = seededRandom(seed);
-  const disk = new SimulatedFileSystem();
-  const model = new CrashModel();
-  const wal = await openWal(disk, { segmentBytes: SEGMENT_BYTES, cacheBytesMax: 2000 });
-  await model.liveUntilFailure(wal, random, 10 + Math.floor(random() * 40));
-  await wal.close();
-  const names = (await disk.list(DIRECTORY)).sort();
-  const name = names[Math.floor(random() * names.length)]!;
-  const path = `${DIRECTORY}/${name}`;
-  const position = Math.floor(random() * disk.bytesOf(DIRECTORY, name).length);
-  disk.flip(path, position, 1 << Math.floor(random() * 8));
-  const opened = await openWal(disk, { segmentBytes: SEGMENT_BYTES }).catch(
-    (error: unknown) => error,
-  );
-  // A flip behind the end of the records, or in a file that is not in use, does no harm.
-  if (opened instanceof Wal) model.recover(opened);
-  else expect(opened).toMatchObject({ code: 'CORRUPT', fields: { path } });
-}

@@ -67,8 +67,11 @@ export class SimulatedFileSystem implements FileSystem {
   /** Awaited before a sync takes effect. */
   onSync: (path: string) => Promise<void> = async () => undefined;
   /** Where in its file a write really goes, for disks that miss; it must fit there. */
-  onPosition: (path: string, position: number, sizeBytes: number) => number = (_, position) =>
-    position;
+  onPosition: (
+    path: string,
+    position: number,
+    sizes: { lengthBytes: number; fileBytes: number },
+  ) => number = (_, position) => position;
 
   async createDirectory(): Promise<void> {}
 
@@ -160,7 +163,8 @@ export class SimulatedFileSystem implements FileSystem {
         begin('write');
         this.writeCount += 1;
         this.#reserve(content, position + source.length);
-        writeContent(content, source, this.onPosition(path, position, content.sizeBytes));
+        const sizes = { lengthBytes: source.length, fileBytes: content.sizeBytes };
+        writeContent(content, source, this.onPosition(path, position, sizes));
         if (mode === 'synchronous') await fdatasync();
       },
       preallocate: async (sizeBytes) => {
@@ -248,12 +252,6 @@ export class SimulatedFileSystem implements FileSystem {
       before[at] = (before[at] ?? 0) ^ mask;
       bytes[at] = (bytes[at] ?? 0) ^ mask;
     }
-  }
-
-  /** Bytes from the start of the file that had been synced before its oldest write that is not. */
-  syncedBytes(path: string): number {
-    const { pending, durableSizeBytes } = this.#content(path);
-    return Math.min(durableSizeBytes, ...pending.map(({ position }) => position));
   }
 
   /** A disk of its own with everything that is in files now. */
