@@ -55,7 +55,6 @@ export class SimulatedFileSystem implements FileSystem {
   /** Bytes that may be in files at all. */
   capacityBytes = Number.POSITIVE_INFINITY;
   syncCount = 0;
-  directorySyncCount = 0;
   writeCount = 0;
   /**
    * Called before each operation that changes something; what it throws is the operation's
@@ -117,7 +116,6 @@ export class SimulatedFileSystem implements FileSystem {
 
   async syncDirectory(path: string): Promise<void> {
     this.onOperation('syncDirectory', path);
-    this.directorySyncCount += 1;
     const later: NameChange[] = [];
     for (const change of this.#nameChanges) {
       if (folderOf(change) === path) applyChange(this.#durableNames, change);
@@ -252,6 +250,12 @@ export class SimulatedFileSystem implements FileSystem {
       before[at] = (before[at] ?? 0) ^ mask;
       bytes[at] = (bytes[at] ?? 0) ^ mask;
     }
+  }
+
+  /** Bytes from the start of the file that had been synced before its oldest write that is not. */
+  syncedBytes(path: string): number {
+    const { pending, durableSizeBytes } = this.#content(path);
+    return Math.min(durableSizeBytes, ...pending.map(({ position }) => position));
   }
 
   /** A disk of its own with everything that is in files now. */
