@@ -12,13 +12,23 @@ export interface CheckResult {
   readonly stored: number;
 }
 
+/** What of a cluster is needed to look into it. */
+export interface CheckedCluster extends Pick<BenchCluster, 'name' | 'leader'> {
+  readonly connections: readonly PairReader[];
+}
+
+type PairReader = Pick<Connection, 'range'>;
+
 const PAGE_PAIRS = 4_096;
 
 /**
  * Reads everything from each member's own store. Throws when an acknowledged pair is missing anywhere, when a member
  * holds what was never written, or when two members differ.
  */
-export async function checkCluster(cluster: BenchCluster, pairs: BenchPairs): Promise<CheckResult> {
+export async function checkCluster(
+  cluster: CheckedCluster,
+  pairs: BenchPairs,
+): Promise<CheckResult> {
   // All members have applied the same then.
   await cluster.leader();
   const results: CheckResult[] = [];
@@ -33,7 +43,7 @@ export async function checkCluster(cluster: BenchCluster, pairs: BenchPairs): Pr
 
 async function checkMember(
   name: string,
-  connection: Connection,
+  connection: PairReader,
   pairs: BenchPairs,
 ): Promise<CheckResult> {
   const hash = createHash('sha256');
