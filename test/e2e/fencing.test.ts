@@ -137,7 +137,7 @@ describe(`a member whose state is not that of the others (seed ${SEED})`, () => 
 
 /** Exchanges the root of the last height but one in the database of a member that does not run. */
 async function changeStateRoot(dataFolder: string): Promise<void> {
-  const database = await Database.open({ directory: join(dataFolder, 'state') });
+  const database = await Database.open({ directory: join(dataFolder, 'generation-1', 'state') });
   const newest = await database.get(TRIE_HEIGHT_KEY);
   const batch = new WriteBatch();
   batch.put(
