@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type StartableCluster, startableCluster } from '../../src/cli/startable_cluster.ts';
 import { NodeClient } from '../../src/lab/client.ts';
 import { ClusterWatch, leaderOf, type MemberView } from '../../src/lab/cluster_watch.ts';
 import { systemClock } from '../../src/lib/environment.ts';
+import type { TraceFile } from '../spec/check_trace.ts';
 
 /** A cluster of real processes with fresh state, for the tests of one file. */
 export interface TestCluster extends StartableCluster {
@@ -18,6 +19,8 @@ export interface TestCluster extends StartableCluster {
   clientOf(id: number): NodeClient;
   /** Waits for a member that says it leads and that a majority knows. */
   leader(): Promise<MemberView>;
+  /** What traced members have written so far. */
+  traces(): Promise<TraceFile[]>;
   /** Ends all processes and removes the folder. */
   stop(): Promise<void>;
 }
@@ -25,10 +28,14 @@ export interface TestCluster extends StartableCluster {
 /** Writes a cluster; `started` also waits until all members serve. */
 export async function testCluster(
   template: string,
-  options: { readonly started: boolean } = { started: true },
+  options: { readonly started: boolean; readonly traced?: boolean } = { started: true },
 ): Promise<TestCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'blockraft-e2e-'));
-  const cluster = await startableCluster({ folder, template }, { clock: systemClock, randomBytes });
+  const traceFolder = options.traced ? join(folder, 'traces') : undefined;
+  const cluster = await startableCluster(
+    { folder, template, traceFolder },
+    { clock: systemClock, randomBytes },
+  );
   const { processes, credentials } = cluster;
   const addresses = processes.members.map(({ address }) => address);
   const clients: NodeClient[] = [];
@@ -60,6 +67,13 @@ export async function testCluster(
     client: open(addresses),
     watch,
     stop,
+    traces: () =>
+      Promise.all(
+        processes.members.map(async ({ id }) => {
+          const name = `member-${id}.ndjson`;
+          return { name, text: await readFile(join(folder, 'traces', name), 'utf8') };
+        }),
+      ),
     clientOf: (id) => open(processes.members.filter((m) => m.id === id).map((m) => m.address)),
     leader: async () => {
       const members = await watch.until(

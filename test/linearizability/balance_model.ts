@@ -41,7 +41,10 @@ export function balanceModel(initial: Balances): Model<Balances, BalanceInput, B
         .filter(([, balance]) => balance !== 0n)
         .sort(([left], [right]) => (left < right ? -1 : 1))
         .join(';'),
-    cumulative: true,
+    helps(input, impossible) {
+      const touched = accountsOf(input);
+      return accountsOf(impossible).some((account) => touched.includes(account));
+    },
     describe(input, output) {
       const answer = output === undefined ? 'unknown' : String(output);
       if (input.kind === 'read') return `reads ${input.accounts.join(', ')} → ${answer}`;
@@ -49,4 +52,8 @@ export function balanceModel(initial: Balances): Model<Balances, BalanceInput, B
       return `transfers ${amount} from ${from} to ${to} for a fee of ${fee} → ${answer}`;
     },
   };
+}
+
+function accountsOf(input: BalanceInput): readonly string[] {
+  return input.kind === 'read' ? input.accounts : [input.from, input.to];
 }

@@ -219,6 +219,8 @@ class Search<State, Input, Output> {
       if (state === undefined || state === step.state) idle.push(operation);
       else effective.push({ position, state });
     }
+    if (effective.length === 0) return;
+    const impossible = [...this.#impossibleAt(step), ...idle.map(({ input }) => input)];
     for (const { position, state } of effective) {
       const unknown = [...step.unknown, position].sort((left, right) => left - right);
       const operation = this.#unknown[position];
@@ -227,12 +229,21 @@ class Search<State, Input, Output> {
         supposed,
         (input, output) => this.#model.step(step.state, input, output) === undefined,
       );
-      const wakes = idle.some(
-        ({ input }) => (this.#model.step(state, input, undefined) ?? state) !== state,
-      );
-      if ((wakes || this.#model.cumulative) && this.#isNew(supposed, 'supposed'))
-        this.#deferred.push(limitRank, supposed);
+      const leadsOn =
+        idle.some(({ input }) => (this.#model.step(state, input, undefined) ?? state) !== state) ||
+        impossible.some((input) => operation && this.#model.helps(operation.input, input));
+      if (leadsOn && this.#isNew(supposed, 'supposed')) this.#deferred.push(limitRank, supposed);
     }
+  }
+
+  /** Of what is under way, what cannot come next. */
+  #impossibleAt({ state, limitRank, ahead }: Step<State, Input, Output>): Input[] {
+    return (this.#underWay[limitRank] ?? []).flatMap((rank) => {
+      const operation = this.#answered[rank];
+      if (operation === undefined || ahead.includes(rank)) return [];
+      const { input, result } = operation;
+      return this.#model.step(state, input, result?.output) === undefined ? [input] : [];
+    });
   }
 
   #add(step: Step<State, Input, Output>): void {

@@ -25,8 +25,8 @@ export interface Model<State, Input, Output> {
   key(state: State): string;
   /** Names the object that an operation is about, when objects are independent of each other. */
   objectOf?(input: Input): string;
-  /** Whether it may take several operations of unknown outcome to make another one possible. */
-  readonly cumulative: boolean;
+  /** Whether an operation may, together with others like it, make one possible that is impossible now. */
+  helps(input: Input, impossible: Input): boolean;
   describe(input: Input, output: Output | undefined): string;
 }
 

@@ -31,7 +31,8 @@ export const registers: Model<{ readonly value: number | null }, RegisterInput, 
   },
   key: ({ value }) => String(value),
   objectOf: ({ key }) => key,
-  cumulative: false,
+  // The last write decides alone.
+  helps: () => false,
   describe(input, output) {
     const { kind, key } = input;
     if (kind === 'read') return `reads ${key} → ${output === undefined ? 'unknown' : output}`;

@@ -35,7 +35,7 @@ describe('the specification allows what simulated members do', () => {
       for (let seed = first; seed < first + SEEDS_PER_TEST; seed += 1) {
         const { files, end } = await traced({ seed });
         expect(end, `seed ${seed}`).toBe('converged');
-        const { violation, counts, events } = checkTraces(files);
+        const { violation, counts, events } = checkTraces(files, { electionTicks: 10 });
         expect(violation ?? 'allowed', `seed ${seed}`).toBe('allowed');
         const lines = files.map(({ text }) => text.split('\n').length - 1);
         expect(events).toBe(lines.reduce((total, count) => total + count, 0));
