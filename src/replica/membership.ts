@@ -60,6 +60,8 @@ export class Membership {
 
   start(): void {
     this.#connect();
+    // It may have stopped before it took note, or learns it from a snapshot.
+    this.#leaveWhenRemoved();
   }
 
   stop(): void {
@@ -86,13 +88,7 @@ export class Membership {
     const before = this.#applied;
     this.#applied = applied;
     this.#refresh(before);
-    const { configuration, index } = applied;
-    const { self } = this.#options;
-    // One that joins replays configurations from before its time: its id is above all of theirs.
-    if (!isMember(configuration, self) && self <= configuration.highestId)
-      this.#dependencies.onRemoved(
-        `the cluster removed member ${self} at index ${index} of its log`,
-      );
+    this.#leaveWhenRemoved();
   }
 
   /**
@@ -121,6 +117,16 @@ export class Membership {
     for (const record of inForce.members) records.set(record.id, record);
     records.delete(self);
     return [...records.values()];
+  }
+
+  #leaveWhenRemoved(): void {
+    const { configuration, index } = this.#applied;
+    const { self } = this.#options;
+    // One that joins replays configurations from before its time: its id is above all of theirs.
+    if (!isMember(configuration, self) && self <= configuration.highestId)
+      this.#dependencies.onRemoved(
+        `the cluster removed member ${self} at index ${index} of its log`,
+      );
   }
 
   #refresh(before: AppliedConfiguration): void {

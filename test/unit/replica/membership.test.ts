@@ -100,6 +100,14 @@ describe('Membership', () => {
     expect(removals).toHaveLength(1);
   });
 
+  it('leaves when it starts with a state that is without it, as after a crash or a snapshot', () => {
+    membershipOf(3, voting(1, 2));
+    expect(removals).toHaveLength(1);
+    membershipOf(3, founders);
+    membershipOf(6, voting(1, 2), [1, 2, 6]);
+    expect(removals).toHaveLength(1);
+  });
+
   it('replays configurations from before it joined without leaving', () => {
     const membership = membershipOf(6, EMPTY_CONFIGURATION, [1, 2, 3, 6]);
     membership.confirmed({ index: 5, configuration: voting(1, 2, 3, 5) });
