@@ -42,10 +42,10 @@ interface TransportDependencies {
   readonly random: Random;
   readonly logger: Logger;
   /**
-   * Index of the newest configuration that is committed here; 0 while none is known. It goes to whoever is refused for
-   * not being a peer, so that a member that missed its removal learns of it.
+   * Index of the newest configuration that is committed here and came after this member was in one; 0 when there is
+   * none. It goes to whoever is refused for not being a peer, so that a member that missed its removal learns of it.
    */
-  readonly configurationIndex?: () => number;
+  readonly configurationIndex?: (refused: MemberId) => number;
 }
 
 /**
@@ -235,7 +235,7 @@ export class MemberTransport {
   }
 
   #unknownMember(peer: MemberId): ClusterError {
-    const configurationIndex = this.#dependencies.configurationIndex?.() ?? 0;
+    const configurationIndex = this.#dependencies.configurationIndex?.(peer) ?? 0;
     return new ClusterError(
       'UNKNOWN_MEMBER',
       `member ${peer} is not in the configuration of member ${this.#options.self} (that of log index ${configurationIndex})`,

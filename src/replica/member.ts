@@ -239,7 +239,7 @@ export class Member {
     const transport = makeTransport(this.options, {
       ...this.#dependencies,
       genesisHash: this.parts.genesisHash,
-      configurationIndex: () => this.membership.applied.index,
+      configurationIndex: (refused) => this.membership.departureIndex(refused),
     });
     transport.onRefused((peer, refusal) => this.membership.refused(peer, refusal));
     transport.onRequest(

@@ -104,6 +104,15 @@ export class Membership {
     );
   }
 
+  /**
+   * What a member that is refused here hears: the index of the newest certain configuration when it belonged to one, or 0.
+   * One with a higher id has only been in a log that nobody committed, and may be added again.
+   */
+  departureIndex(refused: MemberId): number {
+    const { index, configuration } = this.#applied;
+    return refused <= configuration.highestId ? index : 0;
+  }
+
   /** The other members in force or certain, those who left a moment ago, and those whom only the file knows. */
   peers(): MemberRecord[] {
     const { self, file } = this.#options;

@@ -1,6 +1,7 @@
 import { MemberTransport } from '../cluster/member_transport.ts';
 import { memberOf, tlsFiles } from '../config/config.ts';
 import type { Clock, Logger, Random } from '../lib/environment.ts';
+import type { MemberId } from '../types/entry.ts';
 import type { Hash } from '../types/primitives.ts';
 import type { MemberOptions } from './member_parts.ts';
 
@@ -12,7 +13,7 @@ export function makeTransport(
     random: Random;
     logger: Logger;
     genesisHash: Hash;
-    configurationIndex: () => number;
+    configurationIndex: (refused: MemberId) => number;
   },
 ): MemberTransport {
   const { clock, random, logger, genesisHash, configurationIndex } = dependencies;

@@ -134,4 +134,22 @@ describe('Membership', () => {
     membership.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: 8 });
     expect(removals).toEqual([]);
   });
+
+  it('scenario 56: is not taken for removed when it was only ever added in vain', () => {
+    const peer = membershipOf(1);
+    peer.confirmed({ index: 9, configuration: voting(1, 2, 3) });
+    const added = { id: 6, promotion: 'automatic', replaces: undefined } as const;
+    const uncommitted = { ...voting(1, 2, 3), learners: [added], highestId: 6 };
+    const joining = membershipOf(6, EMPTY_CONFIGURATION, [1, 2, 3, 6]);
+    joining.changed({
+      index: 8,
+      configuration: { ...uncommitted, members: [1, 2, 3, 6].map((id) => memberRecord(id)) },
+    });
+    expect(joining.isMember).toBe(true);
+    joining.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: peer.departureIndex(6) });
+    expect(removals).toEqual([]);
+    peer.confirmed({ index: 11, configuration: { ...voting(1, 2, 3), highestId: 6 } });
+    joining.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: peer.departureIndex(6) });
+    expect(removals).toHaveLength(1);
+  });
 });
