@@ -81,11 +81,11 @@ export class Progress {
     this.#window.clear();
   }
 
-  /** Falls back to one Append at a time, from what is known to match. */
+  /** Falls back to one Append at a time, from what is known to match; a probe under way only goes out again. */
   becomeProbe(): void {
+    if (this.state !== 'probe') this.next = this.match + 1;
     this.state = 'probe';
     this.probeSent = false;
-    this.next = this.match + 1;
     this.#window.clear();
   }
 

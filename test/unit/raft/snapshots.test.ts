@@ -71,6 +71,29 @@ it('scenario 27: logs that agreed only in what is compacted need no second probe
   }
 });
 
+it('scenario 26: a follower that holds the log, but has applied less than is compacted, needs no snapshot when it connects', () => {
+  const cluster = new TestCluster(3);
+  const leader = cluster.elect(1);
+  for (let count = 0; count < 6; count += 1) leader.raft.propose([command(`${count}`)]);
+  cluster.settle();
+  cluster.member(2).compactTo(5);
+  cluster.cutOff(3);
+  cluster.member(3).restart();
+  cluster.member(1).raft.stepDown();
+  cluster.settle();
+  const successor = cluster.member(2);
+  expect(successor.status).toMatchObject({ role: 'leader', firstIndex: 6 });
+  expect(cluster.member(3).status).toMatchObject({ commit: 0, lastIndex: 7 });
+  cluster.heal();
+  for (let connection = 0; connection < 3; connection += 1) {
+    successor.raft.peerDisconnected(3);
+    successor.raft.peerConnected(3);
+  }
+  cluster.tick(4);
+  expect(cluster.member(3).wanted).toEqual([]);
+  expect(peer(successor, 3)).toMatchObject({ state: 'replicate', match: 8 });
+});
+
 it('scenario 28: with a log that is compacted to its end, an idle leader offers a new member a snapshot', () => {
   const cluster = new TestCluster(3);
   const leader = cluster.elect(1);
