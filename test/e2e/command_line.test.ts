@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { makeDevAccounts } from '../../src/cli/init_cluster.ts';
 import { addressText } from '../../src/config/address_text.ts';
 import { spawnMember } from '../../src/lab/processes.ts';
+import { requireTracesAllowed } from '../spec/check_trace.ts';
 import { type TestCluster, testCluster } from './harness.ts';
 import { runCli, startCli } from './run_cli.ts';
 
@@ -112,7 +113,8 @@ describe('up', () => {
     const folder = await temporaryFolder();
     const made = await testCluster('local-3', { started: false });
     onTestFinished(() => made.stop());
-    const up = startCli(['up', made.configFile], { HOME: folder });
+    const traces = join(made.folder, 'traces');
+    const up = startCli(['up', made.configFile, '--trace', traces], { HOME: folder });
     const statuses = await made.watch.until('the state that the test waits for', (members) =>
       members.every(({ status }) => status?.ready === true),
     );
@@ -121,6 +123,7 @@ describe('up', () => {
     expect(code).toBe(0);
     for (const { id } of statuses) expect(stdout).toContain(`${id} | `);
     for (const { status } of statuses) expect(isAlive(status!.pid)).toBe(false);
+    expect(requireTracesAllowed(await made.traces()).counts.get('start')).toBe(3);
   });
 
   test('a member that dies for good is told, the others go on, and the exit status is 1', async () => {
