@@ -32,7 +32,10 @@ export interface SnapshotSourceLimits {
   readonly openMax: number;
   /** A snapshot that is not older than this is served to whoever asks for one. */
   readonly reuseMsMax: number;
-  /** One that nobody asked for during this time is closed; the receiver installs meanwhile. */
+  /**
+   * One that nobody asked for during this time is closed; the receiver installs meanwhile, and catches up. One that was
+   * long in use stays for longer: else a large state would never be installed before the log behind it is gone.
+   */
   readonly idleMsMax: number;
   /** One that was asked for within this time is never closed in favour of another. */
   readonly busyMs: number;
@@ -47,6 +50,9 @@ const DEFAULT_LIMITS: SnapshotSourceLimits = {
   busyMs: 5_000,
   chunkBytes: CHUNK_BYTES_MAX,
 };
+
+/** An install, and the log behind it, take at most so many times as long as the fetch. */
+const INSTALL_FACTOR = 2;
 
 interface Held {
   readonly snapshot: OpenSnapshot;
@@ -117,8 +123,8 @@ export class SnapshotSource {
   /** Closes all snapshots. Requests that come later are refused. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#cancelTimer?.();
     await this.#opening;
+    this.#cancelTimer?.();
     await this.#close(this.#held);
   }
 
@@ -237,10 +243,14 @@ export class SnapshotSource {
   #schedule(): void {
     this.#cancelTimer ??= this.#clock.schedule(this.#limits.idleMsMax, () => {
       this.#cancelTimer = undefined;
-      const before = this.#clock.monotonicMs() - this.#limits.idleMsMax;
-      void this.#close(this.#held.filter(({ lastUsedMs }) => lastUsedMs <= before));
+      void this.#close(this.#held.filter((held) => this.#isIdle(held)));
       if (this.#held.length > 0 && !this.#stopped) this.#schedule();
     });
+  }
+
+  #isIdle({ openedMs, lastUsedMs }: Held): boolean {
+    const idleMsMax = Math.max(this.#limits.idleMsMax, INSTALL_FACTOR * (lastUsedMs - openedMs));
+    return this.#clock.monotonicMs() - lastUsedMs >= idleMsMax;
   }
 
   async #close(closing: readonly Held[]): Promise<void> {

@@ -115,6 +115,15 @@ test('scenario 52: whoever asks while a snapshot is being taken gets one that is
   await slow.stop();
 });
 
+test('leaves nothing behind when it stops while a snapshot is being taken', async () => {
+  const taking = open(10);
+  const stopping = source.stop();
+  await taking;
+  await stopping;
+  expect(clock.waiting.size).toBe(0);
+  expect(source.pinnedIndex).toBeUndefined();
+});
+
 test('keeps the log above the lowest snapshot that somebody may still need', async () => {
   expect(source.pinnedIndex).toBeUndefined();
   const taking = open(10);
@@ -139,6 +148,20 @@ test('closes what nobody asks for, not what is being fetched', async () => {
     expect(await ask(first.snapshotId, 0, first.start)).toMatchObject({ type: 'chunk' });
   }
   expect(await ask(second.snapshotId, 0, second.start)).toEqual(refused('unknown-snapshot'));
+});
+
+test('keeps one that was long in use while its receiver installs it, but not for ever', async () => {
+  const { snapshotId, start } = await opened(10);
+  for (let time = 0; time < 10; time += 1) {
+    clock.pass(200_000);
+    expect(await ask(snapshotId, 0, start)).toMatchObject({ type: 'chunk' });
+  }
+  for (let time = 0; time < 39; time += 1) clock.pass(100_000);
+  await new Promise(setImmediate);
+  expect(source.pinnedIndex).toBe(50);
+  clock.pass(100_000);
+  await new Promise(setImmediate);
+  expect(source.pinnedIndex).toBeUndefined();
 });
 
 test('holds few snapshots: a third takes the place of an idle one, or waits', async () => {
