@@ -48,19 +48,25 @@ describe('the specification allows what simulated members do', () => {
   });
 });
 
+/** Whatever comes first of a vote and a commit that were counted in another way than the specification's. */
+const MISCOUNTED = /which no quorum holds|with the (Pre)?[Vv]otes of .* only|is not committed/;
+
 /** Defects that show in what a member says of itself, by their names in the lists of defects. */
 const VISIBLE: readonly { readonly name: RegExp; readonly reason: RegExp }[] = [
-  { name: /replies leave before the fsync/, reason: /the term on disk is/ },
+  {
+    name: /replies leave before the fsync/,
+    reason: /the term on disk is|before the vote|durable up to/,
+  },
   { name: /scenario 1\)/, reason: /by counting/ },
   { name: /scenario 4\)/, reason: /grants a PreVote|votes for a log/ },
   { name: /scenario 16\)/, reason: /nothing leads there/ },
-  { name: /scenario 22\)/, reason: /with the PreVotes of/ },
+  { name: /scenario 22\)/, reason: MISCOUNTED },
   { name: /scenario 24\)/, reason: /and was told of/ },
-  { name: /scenario 13\)/, reason: /which no quorum holds/ },
+  { name: /scenario 13\)/, reason: MISCOUNTED },
   { name: /scenario 54\)/, reason: /without a joint configuration/ },
   { name: /scenario 55\)/, reason: /is not committed/ },
   { name: /scenario 57\)/, reason: /starts with the configuration/ },
-  { name: /scenario 61\)/, reason: /which no quorum holds/ },
+  { name: /scenario 61\)/, reason: MISCOUNTED },
 ];
 
 describe('the specification forbids what members with a defect do', () => {
