@@ -2,20 +2,34 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { Config } from '../../../src/config/config.ts';
+import { type Config, memberOf } from '../../../src/config/config.ts';
 import { parseConfig } from '../../../src/config/load_config.ts';
-import { FENCE_KEY, REMOVED_KEY } from '../../../src/ledger/keys.ts';
+import { readAppliedHead } from '../../../src/ledger/applied_head.ts';
+import { FENCE_KEY, HEAD_KEY, REMOVED_KEY, SNAPSHOT_RANGES } from '../../../src/ledger/keys.ts';
+import { encodeHead } from '../../../src/ledger/records.ts';
 import { systemClock } from '../../../src/lib/environment.ts';
 import { storeMark } from '../../../src/replica/marks.ts';
 import { closeAll, type MemberParts, openParts } from '../../../src/replica/member_parts.ts';
 import { recoverFromSurvivor } from '../../../src/replica/recover.ts';
+import { SnapshotFetch } from '../../../src/snapshot/snapshot_fetch.ts';
+import { SnapshotSource } from '../../../src/snapshot/snapshot_source.ts';
+import { WriteBatch } from '../../../src/storage/write_batch.ts';
 import {
   type Configuration,
   decodeConfiguration,
   encodeConfiguration,
   initialConfiguration,
 } from '../../../src/types/configuration.ts';
-import { blsSecret, genesis, memberRecord, silent } from '../ledger/chain_fixture.ts';
+import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
+import {
+  blsSecret,
+  genesis,
+  ManualClock,
+  memberRecord,
+  silent,
+  TestLedger,
+  transfer,
+} from '../ledger/chain_fixture.ts';
 
 const none = () => undefined;
 
@@ -87,6 +101,36 @@ const found = () =>
     hardState: wal.hardState,
   }));
 
+/** Says how far the state of member 1 has come. */
+function apply({ database }: MemberParts, appliedIndex: number): Promise<void> {
+  const batch = new WriteBatch();
+  const head = { appliedIndex, appliedTerm: 1, decidedHeight: 0, executedHeight: 0 };
+  batch.put(HEAD_KEY, encodeHead(head));
+  return database.write(batch);
+}
+
+/** Leaves member 1 with a snapshot of a state that has applied two entries, the last of term 4. */
+async function stage(memberFolder: string): Promise<void> {
+  const other = await TestLedger.open();
+  other.startTerm(4);
+  other.admit(transfer(0n));
+  await other.applyNext();
+  await other.applyNext();
+  const chain = { clusterId: 'three', genesisHash: new Uint8Array(32) };
+  const parts = { clock: new ManualClock(), random: () => 0.5, logger: silent };
+  const source = new SnapshotSource(
+    { chain, ranges: SNAPSHOT_RANGES },
+    { ...parts, database: other.database, readHead: readAppliedHead },
+  );
+  const fetch = new SnapshotFetch(
+    { memberFolder, chain },
+    { ...parts, fileSystem: nodeFileSystem, request: (_to, payload) => source.handle(payload) },
+  );
+  await fetch.fetch({ from: 2, atLeastIndex: 2, signal: new AbortController().signal });
+  await source.stop();
+  await other.close();
+}
+
 describe('recovery from one survivor', () => {
   it('makes it the only voter in a new term, above all that its log holds', async () => {
     await live((parts) => append(parts, 7, undefined, undefined));
@@ -117,6 +161,27 @@ describe('recovery from one survivor', () => {
     });
     expect((await found()).entry?.index).toBe(4);
     expect(await recover(2, 3, 4)).toMatchObject({ index: 5, recoveries: 3 });
+  });
+
+  it('goes on from a snapshot that it had fetched: one installed later would undo the recovery', async () => {
+    await live((parts) => append(parts, 1, undefined));
+    const { dataFolder } = memberOf(config, 1);
+    await stage(dataFolder);
+    expect(await recover(2, 3)).toMatchObject({ index: 3, recoveries: 1 });
+    const { entry, hardState } = await found();
+    expect(entry).toMatchObject({ index: 3, term: 5, type: 'configuration' });
+    expect(hardState).toEqual({ term: 5, vote: 1 });
+  });
+
+  it('takes a log that was compacted, and none that lacks what was applied', async () => {
+    await live(async (parts) => {
+      await append(parts, 1, undefined, undefined, undefined, undefined);
+      await apply(parts, 3);
+      await parts.wal.compact(3);
+    });
+    expect(await recover(2, 3)).toMatchObject({ index: 5 });
+    await live((parts) => apply(parts, 9));
+    await expect(recover(2, 3)).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
   });
 
   it('does nothing a second time', async () => {
