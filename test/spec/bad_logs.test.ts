@@ -225,6 +225,13 @@ describeForbidden({
       }),
     reason: /installs a snapshot at index 1, which its log holds/,
   },
+  'an install that forgets the vote': {
+    trace: () =>
+      commitNoop(electFirst(new TraceScript([1, 2, 3], { 3: { term: 1, vote: 1 } })))
+        .offerSnapshot(3, { index: 1, term: 1, answer: 'install' })
+        .start(3, { term: 1, base: { index: 1, term: 1 } }),
+    reason: /starts with term 1, vote none/,
+  },
   'a snapshot at an index that nobody committed': {
     trace: () => new TraceScript().offerSnapshot(3, { index: 9, term: 1, answer: 'install' }),
     reason: /an index that nobody committed/,

@@ -101,6 +101,10 @@ const good: Record<string, () => TraceScript> = {
         .offerSnapshot(3, { index: 1, term: 1, answer: 'notNeeded' })
         .receive(between(3, 1, 1).appendReply(2), {});
     },
+  'an install by a member that has not heard of the term of the snapshot': () =>
+    commitNoop(electFirst(new TraceScript()))
+      .offerSnapshot(3, { index: 1, term: 1, answer: 'install' })
+      .start(3, { term: 1, base: { index: 1, term: 1 } }),
   'scenario 47: an install that a crash prevented': () =>
     commitNoop(electFirst(new TraceScript()))
       .offerSnapshot(3, { index: 1, term: 1, answer: 'install' })

@@ -114,19 +114,26 @@ function carryOver(server: Server, before: Server, { state }: StartEvent): void 
 }
 
 function requireSurvived(server: Server, before: Server, installed: boolean): void {
-  for (const disk of possibleDisks(before))
-    if (
-      disk.term === server.term &&
-      disk.vote === server.vote &&
-      (installed || isSameLog(server.log, disk.log, before))
-    )
-      return;
+  for (const disk of possibleDisks(before)) {
+    if (installed ? isAfterInstall(server, disk) : isSame(server, disk, before)) return;
+  }
   const { term, vote, log } = before.disk;
   throw new Forbidden(
     `it starts with term ${server.term}, vote ${server.vote ?? 'none'} and a log from ${server.log.baseIndex + 1} to ` +
       `${server.log.lastIndex} of term ${server.log.lastTerm}; durable were term ${term}, vote ${vote ?? 'none'} and a log to ` +
       `${log.lastIndex} of term ${log.lastTerm}, and no part of the ${before.pending.length} writes under way leads there`,
   );
+}
+
+function isSame(server: Server, disk: Disk, before: Server): boolean {
+  const { term, vote, log } = server;
+  return disk.term === term && disk.vote === vote && isSameLog(log, disk.log, before);
+}
+
+/** Term and vote outlive an install; a term that only the snapshot knows is taken over without a vote. */
+function isAfterInstall({ term, vote, log }: Server, disk: Disk): boolean {
+  if (log.baseTerm > disk.term) return term === log.baseTerm && vote === undefined;
+  return disk.term === term && disk.vote === vote;
 }
 
 /** The disk after any beginning of the writes that were under way: the term goes before the entries. */
