@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -50,6 +50,14 @@ it('opens again what it made', async () => {
   const second = await open();
   expect(second.ledger.folderId).toEqual(first.ledger.folderId);
   await closeAll(second.closers);
+});
+
+it('scenario 47: clears away the generations that an install left behind when it died', async () => {
+  const { folder, open } = await memberFolder();
+  await closeAll((await open()).closers);
+  await mkdir(join(folder, 'generation-2', 'state'), { recursive: true });
+  await closeAll((await open()).closers);
+  expect(await readdir(folder)).not.toContain('generation-2');
 });
 
 it('refuses to start without the log that it once had, whose votes are gone with it (scenario 2)', async () => {

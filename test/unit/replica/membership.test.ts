@@ -76,6 +76,9 @@ describe('Membership', () => {
     expect(peers).toEqual([2, 3]);
     clock.advance(DEPARTURE_MS);
     expect(peers).toEqual([2]);
+    membership.confirmed({ index: 6, configuration: voting(1) });
+    membership.stop();
+    expect(clock.timers).toBe(0);
   });
 
   it('finds a cluster by the file while it joins, and once more when all others were replaced', () => {

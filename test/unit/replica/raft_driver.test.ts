@@ -232,6 +232,24 @@ describe('RaftDriver: configurations and snapshots', () => {
     expect(raft.timeMs).toBe(7);
   });
 
+  it('scenario 40: tells it the time once more before it takes what is ready, and after each write', async () => {
+    const taken: number[] = [];
+    const { takeReady } = raft;
+    raft.takeReady = () => {
+      taken.push(raft.timeMs);
+      return takeReady();
+    };
+    const turn = drive(ready({ persist: { sequence: 1 } }));
+    clock.advance(3);
+    await turn;
+    expect(taken).toEqual([3, 3]);
+    clock.advance(4);
+    raft.persisted = () => notes.push(`persisted at ${raft.timeMs}`);
+    log.writes[0]?.resolve();
+    await quiet();
+    expect(withoutInputs()).toEqual(['persisted at 7']);
+  });
+
   it('announces a configuration before it sends what may go to its new members', async () => {
     const configuration = { index: 5, configuration: founders };
     await drive(ready({ configuration, messages: [message(4)] }));
@@ -303,6 +321,30 @@ describe('RaftDriver: applying', () => {
     apply = () => Promise.reject(error);
     await drive(ready({ committed: { from: 1, toInclusive: 1 } }));
     expect(fatal).toEqual([error]);
+  });
+
+  it('stops before all of a long backlog is applied', async () => {
+    apply = async (entries) => {
+      notes.push(`apply ${entries[0]?.index}`);
+      await quiet();
+      return entries[0]?.index ?? 0;
+    };
+    await drive(ready({ committed: { from: 1, toInclusive: 1_000 } }));
+    await driver.stop();
+    expect(driver.appliedIndex).toBeLessThan(1_000);
+    expect(withoutInputs()).toHaveLength(driver.appliedIndex);
+  });
+
+  it('waits with its stop for the write under way', async () => {
+    await drive(ready({ persist: { sequence: 1 } }));
+    let stopped = false;
+    const stopping = driver.stop().then(() => {
+      stopped = true;
+    });
+    await quiet();
+    expect(stopped).toBe(false);
+    log.writes[0]?.resolve();
+    await stopping;
   });
 
   it('waits with its stop for the range under way', async () => {

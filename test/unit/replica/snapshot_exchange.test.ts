@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { SnapshotPosition } from '../../../src/raft/ready.ts';
 import { SnapshotExchange } from '../../../src/replica/snapshot_exchange.ts';
-import { encodeRequest } from '../../../src/snapshot/wire.ts';
+import { decodeResponse, encodeRequest } from '../../../src/snapshot/wire.ts';
 import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
 import {
   ManualClock,
@@ -104,6 +104,38 @@ describe('SnapshotExchange', () => {
     await exchange.stop();
     expect(installs).toBe(0);
     expect(await readdir(join(folder, 'incoming'))).toEqual([]);
+  });
+
+  it('scenario 44: leaves a fetch alone while the leader repeats its wish, or says less', async () => {
+    let asking = 0;
+    let aborted = 0;
+    const exchange = exchangeOf({
+      request: (_to, _payload, signal) => {
+        asking += 1;
+        return new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            aborted += 1;
+            reject(signal.reason);
+          });
+        });
+      },
+    });
+    for (const index of [2, 2, 1, 2]) {
+      exchange.wanted({ from: 2, index });
+      await quiet();
+    }
+    expect([asking, aborted]).toEqual([1, 0]);
+    await exchange.stop();
+    expect([asking, aborted]).toEqual([1, 1]);
+  });
+
+  it('serves nobody after its stop, and holds the log for nobody', async () => {
+    const request = encodeRequest({ type: 'open', atLeastIndex: 1 });
+    expect(decodeResponse(await serving.handle(request))).toMatchObject({ type: 'opened' });
+    await serving.stop();
+    expect(serving.pinnedIndex).toBeUndefined();
+    expect(decodeResponse(await serving.handle(request))).toMatchObject({ refusal: 'stopping' });
+    expect(clock.timers).toBe(0);
   });
 
   it('scenario 44: gives up the old wish for a newer one, also of another leader', async () => {
