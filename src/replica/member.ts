@@ -312,6 +312,10 @@ export class Member {
         fileSystem: nodeFileSystem,
         request: (to, payload, signal) =>
           this.transport.request(to, requestOf('snapshot', payload), signal),
+        voters: () => {
+          const { voters } = this.membership.inForce.configuration;
+          return voters.filter((id) => this.peers.isConnected(id));
+        },
         offer: (position) => this.driver.offerSnapshot(position),
         onFatal: (error) => this.#fatal(error),
       },

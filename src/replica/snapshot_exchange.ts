@@ -4,6 +4,7 @@ import type { Clock, Logger, Random } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import type { SnapshotPosition, SnapshotWanted } from '../raft/ready.ts';
 import type { ChainIdentity } from '../snapshot/manifest.ts';
+import { SnapshotError } from '../snapshot/snapshot_error.ts';
 import { SnapshotFetch } from '../snapshot/snapshot_fetch.ts';
 import { SnapshotSource } from '../snapshot/snapshot_source.ts';
 import { discardStaging } from '../snapshot/staging.ts';
@@ -21,6 +22,8 @@ export interface SnapshotExchangeDependencies {
   readonly fileSystem: FileSystem;
   /** Asks a member for a part of its snapshot. */
   readonly request: (to: MemberId, payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
+  /** Whom to ask when the leader cannot serve one: the voters that can be reached now. */
+  readonly voters: () => readonly MemberId[];
   /** Asks the core whether the snapshot at hand must replace state and log. */
   readonly offer: (position: SnapshotPosition) => 'install' | 'notNeeded';
   /** It must: this member shall be stopped and started again. */
@@ -45,6 +48,8 @@ export class SnapshotExchange {
   readonly #dependencies: SnapshotExchangeDependencies;
   readonly #source: SnapshotSource;
   readonly #fetch: SnapshotFetch;
+  /** Those that had none to give. They are asked again when nobody else is left. */
+  readonly #useless = new Set<MemberId>();
   #fetching: Fetching | undefined;
   #running: Promise<void> = Promise.resolve();
   #restUntilMs = Number.NEGATIVE_INFINITY;
@@ -100,24 +105,51 @@ export class SnapshotExchange {
 
   async #offer(staged: SnapshotPosition): Promise<void> {
     const { offer, onInstall, fileSystem } = this.#dependencies;
+    this.#useless.clear();
     if (offer(staged) === 'install') onInstall();
     // The log has gone on meanwhile and holds what the snapshot does.
     else await discardStaging(this.#options.memberFolder, fileSystem);
   }
 
   async #fetched(
-    { from, index }: SnapshotWanted,
+    { from: leader, index }: SnapshotWanted,
     signal: AbortSignal,
   ): Promise<SnapshotPosition | undefined> {
+    const from = this.#sourceFor(leader);
     try {
       return await this.#fetch.fetch({ from, atLeastIndex: index, signal });
     } catch (thrown) {
-      if (!signal.aborted)
-        this.#dependencies.logger.warn(
-          { from, index, reason: errorText(thrown) },
-          'no snapshot could be fetched',
-        );
+      if (signal.aborted) return undefined;
+      if (isUseless(thrown, from === leader)) this.#useless.add(from);
+      this.#dependencies.logger.warn(
+        { from, index, reason: errorText(thrown) },
+        'no snapshot could be fetched',
+      );
       return undefined;
     }
   }
+
+  /** The leader keeps its log for whoever fetches from it; the others only have the state as well. */
+  #sourceFor(leader: MemberId): MemberId {
+    const sources = [leader, ...this.#dependencies.voters()];
+    const source = sources.find((id) => !this.#useless.has(id));
+    if (source !== undefined) return source;
+    this.#useless.clear();
+    return leader;
+  }
+}
+
+/**
+ * Whether somebody else should be asked the next time: not when this member's own disk failed, nor when the leader could
+ * not be reached for a moment, since what it sent so far is of use to the next attempt.
+ */
+function isUseless(thrown: unknown, isLeader: boolean): boolean {
+  if (!(thrown instanceof SnapshotError)) return false;
+  const { code } = thrown;
+  return (
+    code === 'DAMAGED' ||
+    code === 'REFUSED' ||
+    code === 'FOREIGN' ||
+    (code === 'UNREACHABLE' && !isLeader)
+  );
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { SnapshotPosition } from '../../../src/raft/ready.ts';
 import { SnapshotExchange } from '../../../src/replica/snapshot_exchange.ts';
-import { decodeResponse, encodeRequest } from '../../../src/snapshot/wire.ts';
+import { decodeResponse, encodeRequest, encodeResponse } from '../../../src/snapshot/wire.ts';
 import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
 import {
   ManualClock,
@@ -48,6 +48,7 @@ afterEach(async () => {
 function exchangeOf(changes: {
   request?: (to: number, payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
   answer?: 'install' | 'notNeeded';
+  voters?: readonly number[];
 }): SnapshotExchange {
   return new SnapshotExchange(
     { memberFolder: folder, chain },
@@ -60,6 +61,7 @@ function exchangeOf(changes: {
           asked.push(to);
           return serving.handle(payload);
         }),
+      voters: () => changes.voters ?? [],
       offer: (position) => {
         offered.push(position);
         return changes.answer ?? 'install';
@@ -177,6 +179,54 @@ describe('SnapshotExchange', () => {
     clock.advance(1_000);
     exchange.wanted({ from: 2, index: 2 });
     await until(() => installs === 1, 'the snapshot');
+    await exchange.stop();
+  });
+
+  it('scenario 53: asks another voter when the leader cannot read its state, and the leader again when nobody can', async () => {
+    const whole = new Set<number>();
+    const damaged = encodeResponse({ type: 'refused', refusal: 'damaged' });
+    const exchange = exchangeOf({
+      voters: [2, 3, 4],
+      request: async (to, payload) => {
+        asked.push(to);
+        return whole.has(to) ? serving.handle(payload) : damaged;
+      },
+    });
+    const attempt = async (): Promise<void> => {
+      const before = asked.length;
+      clock.advance(1_000);
+      exchange.wanted({ from: 2, index: 2 });
+      await until(() => asked.length > before, 'the question');
+      await quiet();
+    };
+    for (let attempts = 0; attempts < 4; attempts += 1) await attempt();
+    expect(asked).toEqual([2, 3, 4, 2]);
+    whole.add(3);
+    await attempt();
+    await until(() => installs === 1, 'the snapshot');
+    expect(new Set(asked.slice(4))).toEqual(new Set([3]));
+    await exchange.stop();
+  });
+
+  it('stays with a leader that could not be reached for a moment: what it sent is of use', async () => {
+    const exchange = exchangeOf({
+      voters: [2, 3],
+      request: (to, payload) => {
+        asked.push(to);
+        return asked.length <= 6 ? Promise.reject(new Error('lost')) : serving.handle(payload);
+      },
+    });
+    exchange.wanted({ from: 2, index: 2 });
+    for (let attempts = 0; attempts < 6; attempts += 1) {
+      await until(() => asked.length > attempts, 'the question');
+      await quiet();
+      clock.advance(2_000);
+    }
+    await quiet();
+    clock.advance(1_000);
+    exchange.wanted({ from: 2, index: 2 });
+    await until(() => installs === 1, 'the snapshot');
+    expect(new Set(asked)).toEqual(new Set([2]));
     await exchange.stop();
   });
 });
