@@ -76,7 +76,7 @@ describe('Membership', () => {
     expect(peers).toEqual([2, 3]);
     clock.advance(DEPARTURE_MS);
     expect(peers).toEqual([2]);
-    membership.confirmed({ index: 6, configuration: voting(1) });
+    membership.changed({ index: 6, configuration: voting(1) });
     membership.stop();
     expect(clock.timers).toBe(0);
   });
