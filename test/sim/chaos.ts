@@ -4,40 +4,8 @@ import { MEMBER_FOLDER } from './disk.ts';
 import type { Machine } from './machine.ts';
 import type { Operator } from './operator.ts';
 import type { SimProcess } from './process.ts';
+import type { Fault } from './settings.ts';
 import type { World } from './world.ts';
-
-/** What goes wrong, and how often relative to the rest. */
-const ACTIONS = {
-  kill: 8,
-  killLeader: 6,
-  powerOff: 6,
-  powerOffAll: 1,
-  stopInOrder: 4,
-  isolate: 5,
-  isolateLeader: 5,
-  split: 5,
-  blockOneWay: 6,
-  clog: 5,
-  flapLink: 4,
-  open: 12,
-  pause: 8,
-  pauseLeader: 4,
-  isolateAndPauseLeader: 4,
-  suspend: 3,
-  jumpWallClock: 4,
-  stallDisk: 6,
-  failOperation: 3,
-  fillDisk: 3,
-  failReads: 3,
-  flipBit: 4,
-  misdirectWrite: 4,
-  loseDisk: 2,
-  breakConnection: 5,
-  transfer: 5,
-  fence: 3,
-} as const;
-
-type Action = keyof typeof ACTIONS;
 
 const AMBUSHES = [
   'killLeader',
@@ -47,9 +15,10 @@ const AMBUSHES = [
   'isolateAndPauseLeader',
 ] as const;
 const WATCH_MS = 1;
-/** Share of kinds of faults that a seed leaves out, so that the others come in other mixtures. */
-const SPARED_RATE = 0.3;
+const CHANGE_AMBUSH_RATE = 0.3;
 const WALL_JUMP_MS = 3_600_000;
+/** A wall clock that is corrected is set back by about this much. */
+const CLOCK_STEP_MS = 1_000;
 
 /** Breaks one thing after another while it runs, and puts everything right when it stops. */
 export class Chaos {
@@ -57,12 +26,12 @@ export class Chaos {
   readonly #world: World;
   readonly #operator: Operator;
   readonly #leader: () => SimProcess | undefined;
-  readonly #actions: readonly Action[];
   readonly #meanMs: number;
   readonly #downMeanMs: number;
   /** Share of new leaders that are struck in their first moments, when histories part. */
   readonly #ambushRate: number;
   #ambushedTerm = 0;
+  #ambushedIndex = 0;
   #running = true;
 
   constructor(world: World, operator: Operator, leader: () => SimProcess | undefined) {
@@ -70,7 +39,6 @@ export class Chaos {
     this.#operator = operator;
     this.#leader = leader;
     const { dice, settings } = world;
-    this.#actions = drawActions(world);
     this.#downMeanMs = dice.pick([20, 100, 300]);
     this.#meanMs = settings.churn ? 600 : dice.pick([20, 60, 200, 600]);
     this.#ambushRate = settings.churn ? 0.9 : dice.pick([0, 0.3, 0.8]);
@@ -78,7 +46,7 @@ export class Chaos {
 
   start(): void {
     this.#strikeSometimes();
-    if (this.#ambushRate > 0) this.#watchForLeaders();
+    if (this.#ambushRate > 0) this.#watchLeaders();
     if (this.#world.settings.upgrade) this.#upgradeOne();
   }
 
@@ -100,27 +68,36 @@ export class Chaos {
     }
   }
 
-  #watchForLeaders(): void {
+  /** Strikes leaders when they are new, and when they have begun a change of the membership. */
+  #watchLeaders(): void {
     const { dice } = this.#world;
     this.#after(WATCH_MS, () => {
       const leader = this.#leader();
-      const term = leader?.core?.inside.term ?? 0;
-      if (leader && term > this.#ambushedTerm) {
-        this.#ambushedTerm = term;
-        const action = dice.pick(AMBUSHES);
-        if (dice.chance(this.#ambushRate))
-          this.#after(dice.exponential(dice.pick([0.1, 1, 5, 20])), () =>
-            this.#strike(action, leader.machine),
-          );
+      const core = leader?.core?.inside;
+      if (leader !== undefined && core !== undefined) {
+        const { term, commit, configurations } = core;
+        const { index } = configurations.inForce;
+        const isNew = term > this.#ambushedTerm;
+        const changes = index > commit && index !== this.#ambushedIndex;
+        if (changes) this.#ambushedIndex = index;
+        this.#ambushedTerm = Math.max(term, this.#ambushedTerm);
+        const rate = isNew ? this.#ambushRate : changes ? CHANGE_AMBUSH_RATE : 0;
+        if (dice.chance(rate)) this.#ambush(leader.machine);
       }
-      this.#watchForLeaders();
+      this.#watchLeaders();
     });
+  }
+
+  #ambush(machine: Machine): void {
+    const { dice } = this.#world;
+    const action = dice.pick(AMBUSHES);
+    this.#after(dice.exponential(dice.pick([0.1, 1, 5, 20])), () => this.#strike(action, machine));
   }
 
   #strikeSometimes(): void {
     const { dice } = this.#world;
     this.#after(dice.exponential(this.#meanMs), () => {
-      const action = dice.pick(this.#actions);
+      const action = dice.pick(this.#world.settings.faults);
       this.#strike(action, this.#victim(action));
       this.#strikeSometimes();
     });
@@ -140,13 +117,13 @@ export class Chaos {
     });
   }
 
-  #victim(action: Action): Machine {
+  #victim(action: Fault): Machine {
     const { dice, machines } = this.#world;
     const wanted = action.endsWith('Leader') ? this.#leader()?.machine : undefined;
     return wanted ?? dice.pick([...machines.values()]);
   }
 
-  #strike(action: Action, victim: Machine): void {
+  #strike(action: Fault, victim: Machine): void {
     const { dice, network, machines } = this.#world;
     this.#world.trace(() => `chaos: ${action} ${victim.id}`);
     switch (action) {
@@ -188,7 +165,7 @@ export class Chaos {
     }
   }
 
-  #strikeMachine(action: Action, victim: Machine): void {
+  #strikeMachine(action: Fault, victim: Machine): void {
     const { dice } = this.#world;
     switch (action) {
       case 'pause':
@@ -199,6 +176,18 @@ export class Chaos {
         // Time stands still for it: it goes on believing that it leads.
         this.#separate(new Set([victim.id]));
         this.#pause(victim, 300);
+        break;
+      case 'isolateAndResetLeader':
+        // Its wall clock is set back: it may believe that no time has passed.
+        this.#separate(new Set([victim.id]));
+        this.#pause(victim, 300);
+        victim.clock.jump(-dice.exponential(CLOCK_STEP_MS));
+        break;
+      case 'transferAndIsolateLeader':
+        this.#instruct('transfer', victim);
+        this.#after(dice.exponential(dice.pick([1, 10])), () =>
+          this.#separate(new Set([victim.id])),
+        );
         break;
       case 'suspend':
         victim.clock.suspended(this.#pause(victim, 300));
@@ -217,7 +206,7 @@ export class Chaos {
     }
   }
 
-  #strikeDisk(action: Action, victim: Machine): void {
+  #strikeDisk(action: Fault, victim: Machine): void {
     const { dice } = this.#world;
     const { disk } = victim;
     switch (action) {
@@ -237,7 +226,7 @@ export class Chaos {
         break;
       case 'flipBit':
       case 'misdirectWrite':
-        void this.#damage(action, victim);
+        this.#damage(action, victim).catch(this.#world.fail);
         break;
       case 'loseDisk':
         if (!victim.lost && this.#operator.mayHarm(victim.id)) victim.loseDisk();
@@ -252,11 +241,10 @@ export class Chaos {
     if (victim.lost || victim.damaged || !this.#operator.mayHarm(victim.id)) return;
     const { dice } = this.#world;
     const directory = join(MEMBER_FOLDER, `generation-${victim.generation}`, 'log');
-    victim.damaged =
-      action === 'flipBit'
-        ? await victim.disk.flipBit(directory)
-        : await victim.disk.misdirectWrite(directory);
-    if (!victim.damaged) return;
+    const { disk } = victim;
+    const flips = action === 'flipBit';
+    if (!(await (flips ? disk.flipBit(directory) : disk.misdirectWrite(directory)))) return;
+    victim.wasDamaged();
     if (dice.chance(0.7)) this.#down(victim, () => victim.powerOff());
   }
 
@@ -341,15 +329,4 @@ export class Chaos {
       if (this.#running) run();
     });
   }
-}
-
-/** Some kinds of faults of all, by their weights. A machine whose clock sleeps breaks what leases rest on. */
-function drawActions({ dice, settings }: World): readonly Action[] {
-  const { churn, raft } = settings;
-  return Object.entries(ACTIONS).flatMap(([name, weight]) => {
-    const action = name as Action;
-    const spared = !churn && action !== 'open' && dice.chance(SPARED_RATE);
-    if (spared || (action === 'suspend' && raft.leaseReads !== undefined)) return [];
-    return Array.from({ length: weight }, () => action);
-  });
 }

@@ -10,8 +10,6 @@ const RETRY_MEAN_MS = 10;
 /** After this long a client gives up, or asks another member the same again. */
 const TIMEOUTS_MS = [50, 300, 1_500];
 const ASK_AGAIN_RATE = 0.4;
-/** Most requests go to the leader, the others to anybody. */
-const LEADER_RATE = 0.8;
 const CAS_RATE = 0.3;
 
 /** One client: one request after another, each tried until it is answered, refused or given up. */
@@ -26,6 +24,7 @@ export class Client {
   #values = 0;
   #commands = 0;
   #giveUp: () => void = () => undefined;
+  #last: SimProcess | undefined;
   /** What this client last saw in each register. */
   readonly #seen = new Map<string, number | null>();
 
@@ -71,54 +70,63 @@ export class Client {
       invokedAt: events.executed,
     });
     const abort = new AbortController();
-    let uncertain = false;
+    let accepted = false;
+    const isOpen = () => this.#request === number;
     const end = (answered: boolean) => {
       this.#request += 1;
       this.#giveUp = () => undefined;
       abort.abort();
-      if (!answered && uncertain && input.kind !== 'read') this.#history.lose(request);
+      if (!answered && accepted && input.kind !== 'read') this.#history.lose(request);
       done();
     };
     this.#giveUp = () => end(false);
-    const attempt = (left: number) => {
-      if (this.#request !== number) return;
-      const taken = this.#attempt(request, abort.signal, (served) => {
-        if (this.#request !== number) return;
-        if (served === undefined) retry(left);
-        else {
-          this.#learn(request, served);
-          end(true);
-        }
-      });
-      if (!taken) {
-        retry(left);
-        return;
-      }
-      uncertain = true;
-      events.schedule(dice.pick(TIMEOUTS_MS), () => {
-        if (this.#request !== number) return;
-        if (left > 1 && input.kind !== 'read' && dice.chance(ASK_AGAIN_RATE)) attempt(left - 1);
-        else end(false);
-      });
-    };
     const retry = (left: number) => {
       if (left <= 1) end(false);
       else events.schedule(dice.exponential(RETRY_MEAN_MS), () => attempt(left - 1));
     };
+    const attempt = (left: number) => {
+      if (!isOpen()) return;
+      const process = this.#drawProcess();
+      if (process === undefined) {
+        retry(left);
+        return;
+      }
+      let refused = false;
+      // Until it is refused it may take effect, whether or not the member lives to see it.
+      accepted = true;
+      this.#send(process, request, abort.signal, (served) => {
+        if (!isOpen() || refused) return;
+        if (served === 'refused') {
+          refused = true;
+          retry(left);
+        } else {
+          this.#last = process;
+          this.#learn(request, served);
+          end(true);
+        }
+      });
+      events.schedule(dice.pick(TIMEOUTS_MS), () => {
+        if (!isOpen() || refused) return;
+        if (left > 1 && input.kind !== 'read' && dice.chance(ASK_AGAIN_RATE)) attempt(left - 1);
+        else end(false);
+      });
+    };
     attempt(ATTEMPTS_MAX);
   }
 
-  #attempt(
+  #send(
+    process: SimProcess,
     { client, number: request, input }: Request,
     signal: AbortSignal,
-    answer: (served: Served | undefined) => void,
-  ): boolean {
-    const process = this.#drawProcess();
-    if (process === undefined) return false;
-    if (input.kind === 'read') return process.read(registerOf(input.key), signal, answer);
+    answer: (served: Served | 'refused') => void,
+  ): void {
+    if (input.kind === 'read') {
+      process.read(registerOf(input.key), signal, answer);
+      return;
+    }
     this.#commands += 1;
     const number = client * 0x0100_0000 + this.#commands;
-    return process.write({ number, client, request, input }, answer);
+    process.write({ number, client, request, input }, answer);
   }
 
   #learn({ input, ...request }: Request, served: Served): void {
@@ -129,10 +137,12 @@ export class Client {
       this.#seen.set(input.key, 'value' in input ? input.value : null);
   }
 
+  /** The leader, whoever answered last, or anybody: some members are asked that lead no more. */
   #drawProcess(): SimProcess | undefined {
-    const { dice, machines } = this.#world;
-    const leader = dice.chance(LEADER_RATE) ? this.#leader() : undefined;
+    const { dice, machines, settings } = this.#world;
+    const leader = dice.chance(settings.leaderRate) ? this.#leader() : undefined;
     if (leader !== undefined) return leader;
+    if (dice.chance(settings.faithfulRate) && this.#last?.life.over === false) return this.#last;
     return dice.pick([...machines.values()])?.process;
   }
 

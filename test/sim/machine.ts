@@ -34,6 +34,8 @@ export class Machine {
   lost = false;
   /** It applied that it is no member any more, and stopped. */
   removed = false;
+  #damages = 0;
+  #damagesAtStart = 0;
   readonly #world: World;
   readonly #start: Configuration;
 
@@ -65,6 +67,7 @@ export class Machine {
   start(): void {
     if (this.process !== undefined || this.lost || this.removed) return;
     this.disk.beginLife();
+    this.#damagesAtStart = this.#damages;
     this.#world.trace(() => `${this.id} starts`);
     this.process = new SimProcess(this, this.#world);
     this.process.start();
@@ -113,9 +116,15 @@ export class Machine {
     return store;
   }
 
-  /** The process found everything in order. */
+  /** What had been durable was damaged. */
+  wasDamaged(): void {
+    this.damaged = true;
+    this.#damages += 1;
+  }
+
+  /** The process found everything in order, as it was when it started. */
   booted(): void {
-    this.damaged = false;
+    if (this.#damages === this.#damagesAtStart) this.damaged = false;
   }
 
   /** The process stopped as it was told; sooner or later it is started again. */

@@ -13,7 +13,9 @@ import type { World } from './world.ts';
 const VOTERS_MAX = 7;
 const MEMBERS_MAX = 9;
 /** Mean time between two looks at the cluster. */
-const LOOK_MEAN_MS = 60;
+const LOOK_MEANS_MS = [15, 60, 200];
+/** Share of looks at any leader, not that of the highest term. */
+const STALE_RATE = 0.3;
 /** Share of looks at which something is changed that nobody needs to change. */
 const WHIM_RATE = 0.5;
 
@@ -35,17 +37,19 @@ export class Operator {
   /** A machine that is ready to join and was not taken yet. */
   #spare: Machine | undefined;
   #whims: boolean;
+  readonly #lookMeanMs: number;
 
   constructor(world: World, leader: () => SimProcess | undefined) {
     this.#world = world;
     this.#leader = leader;
     this.#nextId = world.initial.highestId + 1;
     this.#whims = world.settings.changes;
+    this.#lookMeanMs = world.dice.pick(LOOK_MEANS_MS);
   }
 
   start(): void {
     const { events, dice } = this.#world;
-    events.schedule(dice.exponential(LOOK_MEAN_MS), () => {
+    events.schedule(dice.exponential(this.#lookMeanMs), () => {
       this.#look();
       this.start();
     });
@@ -90,7 +94,7 @@ export class Operator {
   }
 
   #look(): void {
-    const leader = this.#leader();
+    const leader = this.#drawLeader();
     const configuration = leader?.core?.inside.configuration;
     if (leader === undefined || configuration === undefined || leader.life.paused) return;
     const change = this.#repair(configuration) ?? this.#whim(configuration);
@@ -104,6 +108,16 @@ export class Operator {
     const accepted = 'index' in answer;
     if (change.kind === 'addLearner' && (accepted || answer.refused === 'id-used-before'))
       this.#spare = undefined;
+  }
+
+  /** Mostly the true leader, sometimes one that only believes to lead. */
+  #drawLeader(): SimProcess | undefined {
+    const { dice, machines } = this.#world;
+    if (!this.#whims || !dice.chance(STALE_RATE)) return this.#leader();
+    const leaders = [...machines.values()].flatMap(({ process }) =>
+      process?.leads === true ? [process] : [],
+    );
+    return leaders.length === 0 ? undefined : dice.pick(leaders);
   }
 
   /** What has to be done about lost members. */

@@ -44,7 +44,7 @@ export interface Served {
 
 interface Proposal {
   readonly term: number;
-  readonly answer: (served: Served) => void;
+  readonly answer: (served: Served | 'refused') => void;
 }
 
 interface Running {
@@ -118,39 +118,37 @@ export class SimProcess {
     this.life.run(() => this.driver?.peerDisconnected(peer));
   }
 
-  /** Asks for a change; false when it was not taken into the log. */
-  write(command: Command, answer: (served: Served) => void): boolean {
-    const running = this.#running;
-    if (running === undefined || this.life.paused) return false;
-    this.#world.touch(this);
-    const padding = this.#world.dice.integer(0, this.#world.settings.paddingBytesMax);
-    const accepted = running.driver.propose([encodeCommand(command, padding)]);
-    if ('refused' in accepted) return false;
-    this.#proposals.set(accepted.index, { term: accepted.term, answer });
-    return true;
+  /** Asks for a change. */
+  write(command: Command, answer: (served: Served | 'refused') => void): void {
+    this.life.deliver(() => {
+      const { dice, settings } = this.#world;
+      const data = encodeCommand(command, dice.integer(0, settings.paddingBytesMax));
+      const accepted = this.driver?.propose([data]) ?? { refused: 'booting' };
+      if ('refused' in accepted) answer('refused');
+      else this.#proposals.set(accepted.index, { term: accepted.term, answer });
+    });
   }
 
-  /** Asks for a register; the answer is undefined when the read was refused. */
-  read(
-    register: number,
-    signal: AbortSignal,
-    answer: (served: Served | undefined) => void,
-  ): boolean {
-    const running = this.#running;
-    if (running === undefined || this.life.paused) return false;
-    this.#world.touch(this);
-    const served = () => {
-      const { applied, registers } = running.store.state;
-      return { index: applied, output: registers[register] ?? null };
-    };
-    running.driver
-      .linearize(signal)
-      .then(served, () => undefined)
-      .then((result) => {
-        if (!this.life.over) answer(result);
-      })
-      .catch(this.#world.fail);
-    return true;
+  /** Asks for a register. */
+  read(register: number, signal: AbortSignal, answer: (served: Served | 'refused') => void): void {
+    this.life.deliver(() => {
+      const running = this.#running;
+      if (running === undefined) {
+        answer('refused');
+        return;
+      }
+      const served = () => {
+        const { applied, registers } = running.store.state;
+        return { index: applied, output: registers[register] ?? null };
+      };
+      running.driver
+        .linearize(signal)
+        .then(served, () => 'refused' as const)
+        .then((result) => {
+          if (!this.life.over) answer(result);
+        })
+        .catch(this.#world.fail);
+    });
   }
 
   /** Stops in order, as at SIGTERM: hands over, waits for what is under way, closes the log. */

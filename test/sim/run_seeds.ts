@@ -1,4 +1,5 @@
 import { errorText } from '../../src/lib/error.ts';
+import type { KnownDefect } from './defects.ts';
 import { Simulation, type SimulationResult } from './simulation.ts';
 
 /** Lines of the trace that a failed replay shows. */
@@ -45,6 +46,22 @@ export async function replay(seed: number): Promise<SimulationResult> {
   } catch (thrown) {
     throw failure(seed, thrown, lines.slice(-TRACE_LINES_MAX));
   }
+}
+
+/** The first seed at which a defect is caught, and by what; undefined when it stays hidden. */
+export async function firstCaught({
+  defect,
+  seeds,
+  wishes = {},
+}: KnownDefect): Promise<{ seed: number; reason: string } | undefined> {
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    try {
+      await new Simulation({ seed, defect, wishes }).run();
+    } catch (thrown) {
+      return { seed, reason: errorText(thrown) };
+    }
+  }
+  return undefined;
 }
 
 export function sum(left: Totals, right: Totals): Totals {

@@ -38,6 +38,9 @@ export interface Settings {
   /** Mean pause of a client between two requests. */
   readonly thinkMeanMs: number;
   readonly readRate: number;
+  /** Shares of requests that go to the leader, and of the others to whoever answered last. */
+  readonly leaderRate: number;
+  readonly faithfulRate: number;
   readonly paddingBytesMax: number;
   /**
    * Leaders fall in their first moments and entries travel one by one: the histories of figure 8, with
@@ -48,15 +51,56 @@ export interface Settings {
   readonly changes: boolean;
   /** Members are upgraded one after another to a protocol that the old ones refuse, and the other way round. */
   readonly upgrade: boolean;
+  /** The kinds of faults that happen; each as often as it is in the list. */
+  readonly faults: readonly Fault[];
 }
 
+/** What goes wrong, and how often relative to the rest. */
+const FAULTS = {
+  kill: 8,
+  killLeader: 6,
+  powerOff: 6,
+  powerOffAll: 1,
+  stopInOrder: 4,
+  isolate: 5,
+  isolateLeader: 5,
+  split: 5,
+  blockOneWay: 6,
+  clog: 5,
+  flapLink: 4,
+  open: 12,
+  pause: 8,
+  pauseLeader: 4,
+  isolateAndPauseLeader: 4,
+  isolateAndResetLeader: 3,
+  transferAndIsolateLeader: 3,
+  suspend: 3,
+  jumpWallClock: 4,
+  stallDisk: 6,
+  failOperation: 3,
+  fillDisk: 3,
+  failReads: 3,
+  flipBit: 4,
+  misdirectWrite: 4,
+  loseDisk: 2,
+  breakConnection: 5,
+  transfer: 5,
+  fence: 3,
+} as const;
+
+export type Fault = keyof typeof FAULTS;
+
+/** Shares of kinds of faults that a seed leaves out. */
+const SPARED_RATES = [0.2, 0.3, 0.6, 0.85];
 const HEARTBEAT_TICKS = 2;
 const TICK_MS = 10;
 /** Clocks of leases differ by no more than this from true time. */
 const LEASE_DRIFT = 0.02;
 
 /** What a test may insist on, where the dice would decide otherwise. */
-export type Wishes = Partial<Pick<Settings, 'churn' | 'changes' | 'upgrade' | 'size'>> & {
+export type Wishes = Partial<
+  Pick<Settings, 'churn' | 'changes' | 'upgrade' | 'size' | 'faults'>
+> & {
   readonly leases?: boolean;
 };
 
@@ -91,12 +135,30 @@ export function drawSettings(dice: Dice, wishes: Wishes): Settings {
     registers: dice.pick([1, 3, 8]),
     clients: dice.integer(2, 6),
     thinkMeanMs: dice.pick([3, 10, 40]),
-    readRate: dice.pick([0.2, 0.5]),
+    readRate: dice.pick([0.2, 0.5, 0.8]),
+    leaderRate: dice.pick([0.2, 0.5, 0.8]),
+    faithfulRate: dice.pick([0.2, 0.8]),
     paddingBytesMax: dice.pick([0, 20, 300]),
     churn,
     changes: dice.chance(0.5) || wishes.changes === true,
     upgrade: dice.chance(0.1) || wishes.upgrade === true,
+    faults: wishes.faults ?? drawFaults(dice, { churn, leases }),
   };
+}
+
+/**
+ * Some of all kinds of faults, in some seeds very few: what many kinds together hide, a few may bring
+ * out. A machine whose clock sleeps breaks what leases rest on.
+ */
+function drawFaults(dice: Dice, { churn, leases }: { churn: boolean; leases: boolean }): Fault[] {
+  const sparedRate = churn ? 0 : dice.pick(SPARED_RATES);
+  const drawn: Fault[] = ['open'];
+  for (const [name, weight] of Object.entries(FAULTS)) {
+    const fault = name as Fault;
+    if (dice.chance(sparedRate) || (fault === 'suspend' && leases)) continue;
+    for (let count = 0; count < weight; count += 1) drawn.push(fault);
+  }
+  return drawn;
 }
 
 /** What the core asks of a lease: see LeaseReads. */

@@ -235,11 +235,12 @@ export class Simulation {
       served = false;
       if (state === 'asked') continue;
       const process = this.#world.machines.get(id)?.process;
-      const asked = process?.read(0, new AbortController().signal, (answer) => {
-        if (answer === undefined) readers.delete(id);
+      if (process === undefined) continue;
+      readers.set(id, 'asked');
+      process.read(0, new AbortController().signal, (answer) => {
+        if (answer === 'refused') readers.delete(id);
         else readers.set(id, 'served');
       });
-      if (asked === true) readers.set(id, 'asked');
     }
     return served;
   }
