@@ -9,7 +9,7 @@ export default defineConfig({
           name: 'pure',
           include: [
             'test/{unit,sim,trace,linearizability,spec,conformance}/**/*.test.ts',
-            'test/tidy.test.ts',
+            'test/*.test.ts',
           ],
           testTimeout: 120_000,
           sequence: { groupOrder: 0 },
