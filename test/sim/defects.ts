@@ -160,7 +160,7 @@ export const DEFECTS: readonly KnownDefect[] = [
     defect: { core: RepliesBeforeFsync },
     seeds: 10,
   },
-  { name: 'the vote is not persisted', defect: { log: forgetVote }, seeds: 20,
+  { name: 'the vote is not persisted', defect: { log: forgetVote }, seeds: 20 },
   {
     name: 'the term is not persisted beside entries',
     defect: { log: forgetTerm },
