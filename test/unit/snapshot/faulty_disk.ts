@@ -4,6 +4,9 @@ import { nodeFolderFiles } from '../../../src/storage/folder_files.ts';
 import type { FileSystem, WalFile } from '../../../src/wal/file_system.ts';
 import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
 
+/** Stands among what is not synced for the databases, whose files are their own. */
+const DATABASE = 'database';
+
 /** The process is dead: nothing that it does afterwards reaches the disk. */
 export class Crash extends Error {}
 
@@ -75,8 +78,11 @@ export class FaultyDisk {
       get: (target, name) => {
         const value = Reflect.get(target, name, target);
         if (typeof value !== 'function') return value;
-        if (name !== 'write' && name !== 'flush') return value.bind(target);
-        return (...args: unknown[]) => this.#do(() => value.apply(target, args), [], []);
+        if (name === 'write')
+          return (...args: unknown[]) => this.#do(() => value.apply(target, args), [], [DATABASE]);
+        if (name === 'flush')
+          return (...args: unknown[]) => this.#do(() => value.apply(target, args), [DATABASE], []);
+        return value.bind(target);
       },
     });
   }
