@@ -1,8 +1,8 @@
-import { NodeError } from '../types/node_error.ts';
 import type { Readiness } from '../types/views.ts';
 import { Member } from './member.ts';
 import type { MemberDependencies, MemberOptions } from './member_parts.ts';
 import { MemberService } from './member_service.ts';
+import { type CallKind, notReady, OpenCalls } from './open_calls.ts';
 
 export interface MemberHostOptions extends MemberOptions {
   readonly version: string;
@@ -12,14 +12,13 @@ const INSTALLING: Readiness = { ready: false, reason: 'INSTALLING_SNAPSHOT' };
 
 /**
  * Owns the member of this process. To install a snapshot it is stopped and started again, in the same process: what
- * clients ask meanwhile, or asked and did not get answered, is refused as NOT_READY.
+ * clients ask meanwhile is refused as NOT_READY, and what they asked before it is answered as interrupted.
  */
 export class MemberHost {
   readonly #options: MemberHostOptions;
   readonly #dependencies: Omit<MemberDependencies, 'onInstall'>;
   readonly #listeners = new Set<(readiness: Readiness) => void>();
-  /** Calls that wait for an answer of the member. */
-  readonly #open = new Set<(error: NodeError) => void>();
+  readonly #open = new OpenCalls();
   #member: Member | undefined;
   #service: MemberService | undefined;
   #readiness: Readiness = INSTALLING;
@@ -50,16 +49,12 @@ export class MemberHost {
     return ask(this.#service);
   }
 
-  /** As `now`, for what takes time; rejects with NOT_READY when the member is stopped on the way. */
-  async call<Answer>(ask: (service: MemberService) => Promise<Answer>): Promise<Answer> {
-    const answer = this.now(ask);
-    const { promise, reject } = Promise.withResolvers<Answer>();
-    this.#open.add(reject);
-    try {
-      return await Promise.race([answer, promise]);
-    } finally {
-      this.#open.delete(reject);
-    }
+  /** As `now`, for what takes time; it is interrupted when the member is stopped on the way (see OpenCalls). */
+  async call<Answer>(
+    kind: CallKind,
+    ask: (service: MemberService) => Promise<Answer>,
+  ): Promise<Answer> {
+    return this.#open.wait(this.now(ask), kind);
   }
 
   watchReadiness(listener: (readiness: Readiness) => void): () => void {
@@ -98,7 +93,7 @@ export class MemberHost {
     this.#member = undefined;
     this.#service = undefined;
     this.#tell(INSTALLING);
-    for (const reject of this.#open) reject(notReady());
+    this.#open.interrupt();
     await member?.stop();
     if (this.#stopped) return;
     await this.#startMember();
@@ -108,8 +103,4 @@ export class MemberHost {
     this.#readiness = readiness;
     for (const listener of this.#listeners) listener(readiness);
   }
-}
-
-function notReady(): NodeError {
-  return new NodeError('NOT_READY', 'this member installs a snapshot; ask another one');
 }
