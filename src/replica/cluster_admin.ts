@@ -65,12 +65,7 @@ export class ClusterAdmin {
   ): Promise<MembershipChanged> {
     return this.#change(
       { kind: 'addLearner', member: record, promotion, replaces },
-      {
-        isDone: ({ learners, members }) =>
-          learners.some((learner) => learner.id === record.id && learner.replaces === replaces) &&
-          members.some((member) => isSame(member, record)),
-        signal,
-      },
+      { isDone: (configuration) => hasJoined(configuration, record, replaces), signal },
     );
   }
 
@@ -219,6 +214,17 @@ export class ClusterAdmin {
       snapshotPercent: undefined,
     };
   }
+}
+
+/** Also once the new member votes: that may be seen before its admission was. */
+function hasJoined(
+  { learners, members }: Configuration,
+  record: MemberRecord,
+  replaces: MemberId | undefined,
+): boolean {
+  if (!members.some((member) => isSame(member, record))) return false;
+  const pending = learners.find(({ id }) => id === record.id)?.replaces;
+  return pending === undefined ? members.every(({ id }) => id !== replaces) : pending === replaces;
 }
 
 function isSame(left: MemberRecord, right: MemberRecord): boolean {
