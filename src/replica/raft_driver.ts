@@ -56,7 +56,7 @@ export interface RaftDriverDependencies {
 
 /** Entry bytes handed to the state machine at once: it holds this thread, and the heartbeats, for as long as they take. */
 const APPLY_BYTES_MAX = 512 * 1024;
-/** Reads that may wait for a quorum, and as many for the state machine. */
+/** Reads that may wait, for a quorum or for the state machine. */
 const WAITING_READS_MAX = 16_384;
 /** Pause before a refused read asks again: a leader is probably being elected. */
 const READ_RETRY_MS = 15;
@@ -79,6 +79,7 @@ export class RaftDriver {
   readonly #readsInRound = new Map<number, SharedRead>();
   #openRead: SharedRead | undefined;
   readonly #waiters = new Set<Waiter>();
+  #waitingReads = 0;
   #nextReadId = 1;
   #awake = false;
   #stopped = false;
@@ -185,10 +186,19 @@ export class RaftDriver {
    * turn share a quorum round. Throws NO_LEADER when the signal aborts first.
    */
   async linearize(signal: AbortSignal): Promise<void> {
+    if (this.#waitingReads >= WAITING_READS_MAX)
+      throw new NodeError('OVERLOADED', 'too many reads wait for a quorum; try again later');
+    this.#waitingReads += 1;
+    try {
+      await this.#linearized(signal);
+    } finally {
+      this.#waitingReads -= 1;
+    }
+  }
+
+  async #linearized(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (this.#stopped) throw new NodeError('STOPPING', 'this member is stopping');
-      if (Math.max(this.#readsInRound.size, this.#waiters.size) >= WAITING_READS_MAX)
-        throw new NodeError('OVERLOADED', 'too many reads wait for a quorum; try again later');
       const state = await abortable(this.#readState(), signal);
       if ('index' in state) return this.#appliedUpTo(state.index, signal);
       await abortable(this.#pause(READ_RETRY_MS), signal);

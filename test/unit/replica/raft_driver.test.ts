@@ -411,6 +411,14 @@ describe('RaftDriver: linearizable reads', () => {
     await expect(driver.linearize(signal)).rejects.toMatchObject({ code: 'STOPPING' });
   });
 
+  it('are refused beyond the number that may wait, also when they share one round', async () => {
+    const controllers = Array.from({ length: 16_384 }, () => new AbortController());
+    const settled = Promise.allSettled(controllers.map((one) => driver.linearize(one.signal)));
+    await expect(driver.linearize(signal)).rejects.toMatchObject({ code: 'OVERLOADED' });
+    for (const controller of controllers) controller.abort();
+    await settled;
+  });
+
   it('are refused beyond the number that may wait for the state machine', async () => {
     raft.answerReads = (requestId) => ({ requestId, index: 5 });
     const controllers = Array.from({ length: 16_384 }, () => new AbortController());
