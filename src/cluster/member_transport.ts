@@ -112,8 +112,8 @@ export class MemberTransport {
   }
 
   /**
-   * Told whenever a peer refuses to talk to this member. UNKNOWN_MEMBER with a `configurationIndex` above that of a
-   * configuration with this member in it means that this member was removed: the peer proved who it is.
+   * Told whenever a peer refuses to talk to this member. UNKNOWN_MEMBER with a `configurationIndex` above 0 means that
+   * this member was removed: the peer proved who it is.
    */
   onRefused(handler: RefusalHandler): void {
     this.#refusalHandler = handler;

@@ -92,12 +92,11 @@ export class Membership {
   }
 
   /**
-   * A peer refuses this member. That it was removed follows only from a committed configuration that is newer than
-   * the one in force here: an older one may be from before this member joined.
+   * A peer refuses this member and names a certain configuration that came after this member's time (`departureIndex`).
+   * What the log here says does not count: it may end with a change that nobody took, or lack this very admission.
    */
-  refused(peer: MemberId, { code, configurationIndex }: Refusal): void {
-    if (code !== 'UNKNOWN_MEMBER' || configurationIndex === undefined) return;
-    if (!this.isMember || configurationIndex <= this.#inForce.index) return;
+  refused(peer: MemberId, { code, configurationIndex = 0 }: Refusal): void {
+    if (code !== 'UNKNOWN_MEMBER' || configurationIndex === 0) return;
     const { self } = this.#options;
     this.#dependencies.onRemoved(
       `member ${peer} knows a configuration (index ${configurationIndex}) without member ${self}`,

@@ -120,22 +120,34 @@ describe('Membership', () => {
     expect(removals).toHaveLength(1);
   });
 
-  it('scenario 59: learns from a refusal that it was removed, from a newer configuration alone', () => {
+  it('scenario 59: learns from a refusal that names a configuration that it was removed, from no other', () => {
     const membership = membershipOf(3);
-    membership.changed({ index: 7, configuration: founders });
-    const refusal = { code: 'UNKNOWN_MEMBER', configurationIndex: 7 } as const;
-    membership.refused(1, refusal);
-    membership.refused(1, { ...refusal, configurationIndex: undefined });
+    membership.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: undefined });
+    membership.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: 0 });
     membership.refused(1, { code: 'WRONG_CLUSTER', configurationIndex: 9 });
     expect(removals).toEqual([]);
-    membership.refused(1, { ...refusal, configurationIndex: 8 });
+    membership.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: 8 });
     expect(removals).toHaveLength(1);
   });
 
-  it('is not removed by a refusal before it was ever taken in', () => {
-    const membership = membershipOf(4, EMPTY_CONFIGURATION, [1, 2, 3, 4]);
-    membership.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: 8 });
+  it('scenario 60: learns that it was removed also when its log ends with a later change that nobody took', () => {
+    const peer = membershipOf(1);
+    peer.confirmed({ index: 9, configuration: voting(1, 2) });
+    const isolated = membershipOf(3);
+    isolated.changed({ index: 12, configuration: voting(2, 3) });
+    isolated.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: peer.departureIndex(3) });
+    expect(removals).toHaveLength(1);
+  });
+
+  it('learns that it was removed also when it missed that it was taken in', () => {
+    const peer = membershipOf(1);
+    const joining = membershipOf(4, EMPTY_CONFIGURATION, [1, 2, 3, 4]);
+    peer.confirmed({ index: 5, configuration: { ...voting(1, 2, 3), highestId: 3 } });
+    joining.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: peer.departureIndex(4) });
     expect(removals).toEqual([]);
+    peer.confirmed({ index: 9, configuration: voting(1, 2, 3) });
+    joining.refused(1, { code: 'UNKNOWN_MEMBER', configurationIndex: peer.departureIndex(4) });
+    expect(removals).toHaveLength(1);
   });
 
   it('scenario 56: is not taken for removed when it was only ever added in vain', () => {
