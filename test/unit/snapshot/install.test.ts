@@ -2,12 +2,14 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { utf8 } from '../../../src/lib/bytes.ts';
 import { installStaged } from '../../../src/snapshot/install.ts';
 import type { SnapshotHead } from '../../../src/snapshot/manifest.ts';
 import { readStagedManifest } from '../../../src/snapshot/staging.ts';
 import { Database } from '../../../src/storage/database.ts';
 import { nodeFolderFiles } from '../../../src/storage/folder_files.ts';
 import { openGeneration } from '../../../src/storage/generations.ts';
+import { WriteBatch } from '../../../src/storage/write_batch.ts';
 import type { HardState } from '../../../src/types/entry.ts';
 import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
 import { Wal } from '../../../src/wal/wal.ts';
@@ -174,6 +176,21 @@ describe('an install', () => {
     expect((await readdir(memberFolder)).sort()).toEqual(['CURRENT', 'generation-2', 'incoming']);
     expect(await readdir(join(memberFolder, 'incoming'))).toEqual([]);
     expect(await install()).toBe(false);
+  });
+
+  test('keeps all keys that are the member’s own, however many', async () => {
+    await makeMember(BEHIND);
+    const { stateDirectory } = await openGeneration(memberFolder, nodeFolderFiles);
+    const database = await Database.open({ directory: stateDirectory });
+    const batch = new WriteBatch();
+    for (let at = 0; at < 600; at += 1) batch.put(utf8(`Lpeer${1_000 + at}`), Uint8Array.of(at));
+    await database.write(batch);
+    await database.close();
+    const { own } = await found();
+    expect(own.size).toBeGreaterThan(600);
+    await stage();
+    expect(await install()).toBe(true);
+    expect((await found()).own).toEqual(own);
   });
 
   test('writes a state of many batches', async () => {

@@ -6,7 +6,7 @@ import { utf8 } from '../../../src/lib/bytes.ts';
 import { PairAssembler } from '../../../src/snapshot/chunk.ts';
 import type { SnapshotSource } from '../../../src/snapshot/snapshot_source.ts';
 import { readStagedChunks, readStagedManifest } from '../../../src/snapshot/staging.ts';
-import { decodeRequest } from '../../../src/snapshot/wire.ts';
+import { decodeRequest, encodeRequest } from '../../../src/snapshot/wire.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
 import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
@@ -325,6 +325,20 @@ describe('scenario 44: two snapshots in quick succession', () => {
     await again;
     expect(link.asked.filter((what) => what === 'open').length).toBe(1);
     expect(await stagedContent()).toEqual(await contentOf(database));
+  });
+});
+
+describe('a source that offers less than was asked for', () => {
+  test('is not followed: what it has would be asked for again as soon as it is installed', async () => {
+    const modest = (_to: number, payload: Uint8Array): Promise<Uint8Array> => {
+      const request = decodeRequest(payload);
+      return source.handle(
+        request.type === 'open' ? encodeRequest({ type: 'open', atLeastIndex: 1 }) : payload,
+      );
+    };
+    const fetched = makeFetch(memberFolder, modest).fetch({ ...wanted, atLeastIndex: 51 });
+    await expect(fetched).rejects.toMatchObject({ code: 'REFUSED', fields: { refusal: 'behind' } });
+    expect(await readStagedManifest(memberFolder, nodeFileSystem)).toBeUndefined();
   });
 });
 
