@@ -62,9 +62,10 @@ export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
       { fields: { acknowledged: message.commit, lastIndex, leader: message.from } },
     );
   state.commitTo(message.commit);
-  const { id: from, term } = state;
+  const { id: from, term, wouldTakeOver: eligible } = state;
   const { from: to, readRound } = message;
-  state.send({ type: 'heartbeatReply', from, to, term, readRound, eligible: state.wouldTakeOver });
+  const leaseMs = state.options.leaseReads?.durationMs ?? 0;
+  state.send({ type: 'heartbeatReply', from, to, term, readRound, eligible, leaseMs });
 }
 
 /** What the leader has compacted this member lacks, unless it is committed here already. */

@@ -91,6 +91,7 @@ function writeFields(writer: VarintWriter, message: Message): void {
     case 'heartbeatReply':
       writer.number(message.readRound);
       writer.flag(message.eligible);
+      writer.number(message.leaseMs);
       return;
     case 'readIndex':
     case 'readIndexReply':
@@ -126,8 +127,10 @@ function readFields(reader: VarintReader, type: Message['type'], header: HeaderF
       return readAppendReply(reader, header);
     case 'heartbeat':
       return { type, ...header, commit: reader.number(), readRound: reader.number() };
-    case 'heartbeatReply':
-      return { type, ...header, readRound: reader.number(), eligible: reader.flag() };
+    case 'heartbeatReply': {
+      const answer = { readRound: reader.number(), eligible: reader.flag() };
+      return { type, ...header, ...answer, leaseMs: reader.number() };
+    }
     case 'readIndex':
       return { type, ...header, session: reader.number(), batch: reader.number() };
     case 'readIndexReply': {

@@ -91,6 +91,8 @@ export interface HeartbeatReply extends Header {
   readonly readRound: number;
   /** Whether the sender would take over when asked. */
   readonly eligible: boolean;
+  /** For how long the sender votes for nobody else, by any clock that lease reads allow; 0 without them. */
+  readonly leaseMs: number;
 }
 
 /** A follower asks for a read index on behalf of its clients (section 6.4). */

@@ -26,7 +26,7 @@ export interface LogReader {
  * Lease reads (dissertation 6.4.1). They rest on an assumption about clocks: no member's electionTicks
  * pass before `durationMs` have passed on the clock of the leader. A tick may come right after a
  * heartbeat was sent, so with clocks that differ in speed by at most d it takes
- * durationMs <= (electionTicks - 1) * tickMs / (1 + d). All members of a cluster have them on, or none.
+ * durationMs <= (electionTicks - 1) * tickMs / (1 + d). A member without them, or with shorter ones, counts for no lease.
  */
 export interface LeaseReads {
   readonly durationMs: number;

@@ -21,6 +21,8 @@ export class Progress {
   sentCommit = 0;
   /** Highest read round that the follower confirmed in this term. */
   readRound = 0;
+  /** The same, of a follower that votes for nobody else for as long as this leader's lease takes. */
+  leaseRound = 0;
   /** No acknowledgement since the last heartbeat tick: what is in flight may be lost. */
   quiet = false;
   /** Ticks since anything was heard. */

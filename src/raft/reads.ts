@@ -50,12 +50,15 @@ function forwardReads(state: RaftState, to: number): void {
 
 /** Answers every round that a quorum confirmed. */
 export function confirmReads(state: RaftState): void {
-  const { id, reads } = state;
-  const round = jointQuorumValue(state.configuration, (voter) =>
-    voter === id ? reads.round : (state.progress.get(voter)?.readRound ?? 0),
+  state.lease?.roundConfirmed(confirmedRound(state, 'leaseRound'));
+  answer(state, state.reads.confirmRounds(confirmedRound(state, 'readRound')));
+}
+
+function confirmedRound(state: RaftState, kind: 'readRound' | 'leaseRound'): number {
+  const { id, reads, progress, configuration } = state;
+  return jointQuorumValue(configuration, (voter) =>
+    voter === id ? reads.round : (progress.get(voter)?.[kind] ?? 0),
   );
-  state.lease?.roundConfirmed(round);
-  answer(state, reads.confirmRounds(round));
 }
 
 function answer(state: RaftState, reads: readonly ConfirmedRead[]): void {

@@ -119,6 +119,9 @@ export function handleHeartbeatReply(state: RaftState, message: HeartbeatReply):
   }
   if (message.readRound > progress.readRound && message.readRound <= state.reads.round) {
     progress.readRound = message.readRound;
+    // A member whose configuration differs promises something else.
+    const durationMs = state.options.leaseReads?.durationMs ?? 0;
+    if (message.leaseMs >= durationMs) progress.leaseRound = message.readRound;
     confirmReads(state);
   }
 }

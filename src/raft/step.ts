@@ -81,6 +81,7 @@ function answerStale(state: RaftState, message: Message): void {
         term,
         readRound: 0,
         eligible: state.eligible,
+        leaseMs: 0,
       });
       return;
     case 'readIndex':

@@ -191,3 +191,46 @@ describe('with leases on, members keep the promise that a lease rests on', () =>
     expect(cluster.leaders().some(({ id }) => id !== 1)).toBe(true);
   });
 });
+
+describe('members whose configurations differ', () => {
+  it.each([
+    ['without leases', undefined],
+    ['with shorter ones', { durationMs: DURATION_MS - 10 }],
+  ])('a quorum that needs one %s gives no lease, and every read asks it', (_what, leaseReads) => {
+    cluster = new TestCluster(3, (id) => ({
+      leaseReads: id === 1 ? { durationMs: DURATION_MS } : leaseReads,
+    }));
+    setTime();
+    leader = cluster.elect(1);
+    tick(6);
+    expect(readAtOnce(1)).toBeUndefined();
+    cluster.settle();
+    expect(leader.reads).toEqual([{ requestId: 1, index: 1 }]);
+  });
+
+  it('an old leader answers no stale read while those without leases elect another', () => {
+    cluster = new TestCluster(3, (id) =>
+      id === 1 ? { leaseReads: { durationMs: DURATION_MS } } : {},
+    );
+    setTime();
+    leader = cluster.elect(1);
+    tick(6);
+    cluster.cutOff(1);
+    for (const id of [2, 3]) cluster.member(id).raft.peerDisconnected(1);
+    cluster.tick(3, [2, 3]);
+    const successor = cluster.leaders().find(({ id }) => id !== 1);
+    expect(successor?.raft.propose([command('new')])).toMatchObject({ term: 2 });
+    cluster.settle();
+    expect(isServed(readAtOnce(1))).toBe(false);
+  });
+
+  it('one that differs does not end the lease that the others give', () => {
+    cluster = new TestCluster(3, (id) =>
+      id === 3 ? {} : { leaseReads: { durationMs: DURATION_MS } },
+    );
+    setTime();
+    leader = cluster.elect(1);
+    tick(6);
+    expect(isServed(readAtOnce(1))).toBe(true);
+  });
+});

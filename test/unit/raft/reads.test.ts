@@ -22,7 +22,7 @@ it('scenario 35: confirmations of an earlier round or term do not count', () => 
   cluster.cutOff(1);
   leader.raft.readIndex(1);
   leader.drain();
-  const reply = { type: 'heartbeatReply', to: 1, eligible: true } as const;
+  const reply = { type: 'heartbeatReply', to: 1, eligible: true, leaseMs: 0 } as const;
   leader.raft.step({ ...reply, from: 2, term: 1, readRound: 0 });
   leader.raft.step({ ...reply, from: 2, term: 0, readRound: 1 });
   leader.raft.step({ ...reply, from: 2, term: 1, readRound: 2 });

@@ -258,6 +258,7 @@ it('scenario 25: a full window stops the sender, lost messages do not stop it fo
     term: 1,
     readRound: 0,
     eligible: true,
+    leaseMs: 0,
   });
   const [probe] = appendsTo(2, leader.drain());
   expect(probe).toMatchObject({ prevIndex: 4, entries: [] });
