@@ -30,7 +30,11 @@ export interface ClusterFileChange {
 
 const PERMISSIONS = 0o777;
 
-/** The text with one more member, that joins; everything else, comments too, stays as it is. */
+/**
+ * The text with one more member. The cluster exists, so nobody may found it again: the first of a cluster that has
+ * grown could begin a second chain alone once its data are lost. So all of them are marked as joining; everything
+ * else, comments too, stays as it is.
+ */
 export function withMember(text: string, { id, host, ports, priority }: MemberEntry): string {
   const document = parse(text);
   const members = membersOf(document);
@@ -48,23 +52,23 @@ export function withMember(text: string, { id, host, ports, priority }: MemberEn
   if (isMap(entryPorts) && isMap(firstPorts) && firstPorts.flow) entryPorts.flow = true;
   if (isMap(first) && first.flow) entry.flow = true;
   members.items.push(entry);
+  markAsJoining(members);
   return print(document, text);
 }
 
-/**
- * The text without a member. When it was one that founded the cluster, nobody may found it again: two members whose
- * data are lost could else begin a second chain. So all that stay are marked as joining.
- */
+/** The text without a member. Nobody may found the cluster again, as in `withMember`. */
 export function withoutMember(text: string, id: number): string {
   const document = parse(text);
   const members = membersOf(document);
   const gone = members.items.findIndex((item) => isMap(item) && item.get('id') === id);
-  const entry = members.items[gone];
-  if (!isMap(entry)) return text;
+  if (gone < 0) return text;
   members.items.splice(gone, 1);
-  if (entry.get('joins') !== true)
-    for (const item of members.items) if (isMap(item)) item.set('joins', true);
+  markAsJoining(members);
   return print(document, text);
+}
+
+function markAsJoining(members: YAMLSeq): void {
+  for (const item of members.items) if (isMap(item)) item.set('joins', true);
 }
 
 /** The text with other values at a member. */

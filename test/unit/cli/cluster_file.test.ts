@@ -27,6 +27,9 @@ api:
   security: plaintext
 `;
 
+/** As in every file of a cluster that was changed. */
+const ALL_JOIN = TEXT.replaceAll(/^ {4}ports: .*$/gm, '$&\n    joins: true');
+
 const FOURTH: MemberEntry = {
   id: 4,
   host: '127.0.0.1',
@@ -42,7 +45,14 @@ describe('a cluster file with one more member', () => {
     joins: true
 `;
     const before = '    ports: { peer: 7130, api: 7131, admin: 7132 }\n';
-    expect(withMember(TEXT, FOURTH)).toBe(TEXT.replace(before, before + added));
+    expect(withMember(ALL_JOIN, FOURTH)).toBe(
+      ALL_JOIN.replace(`${before}    joins: true\n`, `${before}    joins: true\n${added}`),
+    );
+  });
+
+  test('scenario 63: founds nothing any more: a member that was the first would be a cluster of its own', () => {
+    const { members } = parse(withMember(TEXT, FOURTH));
+    expect(members.map(({ joins }: { joins: boolean }) => joins)).toEqual(Array(4).fill(true));
   });
 
   test('may have a priority', () => {
@@ -58,7 +68,7 @@ describe('a cluster file with one more member', () => {
 
   test('keeps lists that are not indented, and long lines', () => {
     const secrets = `secrets: /${'a-long-folder/'.repeat(12)}`;
-    const text = `version: 1\n${secrets}\nmembers:\n- id: 1\n  host: a\n  ports:\n    peer: 1\n    api: 2\n    admin: 3\n`;
+    const text = `version: 1\n${secrets}\nmembers:\n- id: 1\n  host: a\n  ports:\n    peer: 1\n    api: 2\n    admin: 3\n  joins: true\n`;
     expect(withMember(text, FOURTH)).toBe(
       `${text}- id: 4\n  host: 127.0.0.1\n  ports:\n    peer: 7140\n    api: 7141\n    admin: 7142\n  joins: true\n`,
     );
@@ -72,17 +82,16 @@ describe('a cluster file with one more member', () => {
 });
 
 describe('a cluster file with one member less', () => {
-  test('is as before when that member had joined', () => {
-    expect(withoutMember(withMember(TEXT, FOURTH), 4)).toBe(TEXT);
+  test('is as before but for that member', () => {
+    expect(withoutMember(withMember(TEXT, FOURTH), 4)).toBe(ALL_JOIN);
   });
 
-  test('founds nothing any more when that member was a founder', () => {
-    const changed = withoutMember(withMember(TEXT, FOURTH), 2);
+  test('founds nothing any more', () => {
+    const changed = withoutMember(TEXT, 2);
     const { members } = parse(changed);
     expect(members.map(({ id, joins }: { id: number; joins: boolean }) => [id, joins])).toEqual([
       [1, true],
       [3, true],
-      [4, true],
     ]);
     expect(changed).toContain('# The first.');
     expect(changed).toContain('# Everyone is here.');
