@@ -60,7 +60,8 @@ export class Chaos {
       machine.disk.heal();
       const { process } = machine;
       process?.life.resume();
-      process?.life.run(() => process.driver?.setEligible(true));
+      // After what waited while it was paused, which may be another fence.
+      process?.life.later(0, () => process.driver?.setEligible(true));
       // A process that is up may not know what its disk has lost.
       if (machine.up && (machine.damaged || machine.version < version)) machine.powerOff();
       machine.version = version;
