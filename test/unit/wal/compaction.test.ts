@@ -50,6 +50,42 @@ describe('compaction', () => {
     }
   });
 
+  test('lets go of the files that it removes, which take room on the disk as long as one is open', async () => {
+    const disk = new SimulatedFileSystem();
+    const open = new Set<string>();
+    const openReader = disk.openReader.bind(disk);
+    disk.openReader = (path) => {
+      open.add(path);
+      const reader = openReader(path);
+      return { ...reader, close: () => open.delete(path) };
+    };
+    const wal = await logOf(disk, 200, { cacheBytesMax: 0 });
+    expect(wal.entries(1, 200, Number.MAX_SAFE_INTEGER)).toHaveLength(200);
+    expect(open.size).toBeGreaterThan(2);
+    await wal.compact(200);
+    const names = await segmentNames(disk);
+    expect([...open].filter((path) => !names.some((name) => path.endsWith(name)))).toEqual([]);
+    await wal.close();
+    expect(open.size).toBe(0);
+  });
+
+  test('ends before the log is closed', async () => {
+    const disk = new SimulatedFileSystem();
+    const wal = await logOf(disk, 100);
+    const gate = Promise.withResolvers<void>();
+    disk.onSync = (path) => (path.includes('base') ? gate.promise : Promise.resolve());
+    const compaction = wal.compact(90);
+    let isClosed = false;
+    const closing = wal.close().then(() => {
+      isClosed = true;
+    });
+    await new Promise(setImmediate);
+    expect(isClosed).toBe(false);
+    gate.resolve();
+    await Promise.all([compaction, closing]);
+    expect((await openWal(disk)).base.index).toBe(90);
+  });
+
   test('of everything leaves an empty log that goes on', async () => {
     const disk = new SimulatedFileSystem();
     const wal = await logOf(disk, 50);
