@@ -14,6 +14,22 @@ describe('a log on a healthy disk', () => {
     expect(wal.hardState).toEqual({ term: 0, vote: undefined });
   });
 
+  test('has a folder that outlasts a loss of power before it takes a vote', async () => {
+    const disk = new SimulatedFileSystem();
+    const steps: string[] = [];
+    const { createDirectory, syncDirectory } = disk;
+    disk.createDirectory = (path) => {
+      steps.push(`make ${path}`);
+      return createDirectory.call(disk, path);
+    };
+    disk.syncDirectory = (path) => {
+      steps.push(`sync ${path}`);
+      return syncDirectory.call(disk, path);
+    };
+    await openWal(disk);
+    expect(steps.slice(0, 2)).toEqual([`make ${DIRECTORY}`, 'sync /']);
+  });
+
   test('gives back entries and hard state, from memory and after reopening', async () => {
     const disk = new SimulatedFileSystem();
     const wal = await openWal(disk);
