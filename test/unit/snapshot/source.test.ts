@@ -47,12 +47,12 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function open(atLeastIndex: number, at = source): Promise<SnapshotResponse> {
+async function askToOpen(atLeastIndex: number, at = source): Promise<SnapshotResponse> {
   return decodeResponse(await at.handle(encodeRequest({ type: 'open', atLeastIndex })));
 }
 
 async function opened(atLeastIndex: number): Promise<OpenedResponse> {
-  const response = await open(atLeastIndex);
+  const response = await askToOpen(atLeastIndex);
   if (response.type !== 'opened') throw new Error(JSON.stringify(response));
   return response;
 }
@@ -103,10 +103,10 @@ test('scenario 52: whoever asks while a snapshot is being taken gets one that is
       logger: silentLogger,
     },
   );
-  const first = open(10, slow);
-  const same = open(50, slow);
+  const first = askToOpen(10, slow);
+  const same = askToOpen(50, slow);
   await advance(60);
-  const newer = open(60, slow);
+  const newer = askToOpen(60, slow);
   release();
   expect(await first).toMatchObject({ header: { index: 50 } });
   expect(await same).toMatchObject({ header: { index: 50 } });
@@ -116,7 +116,7 @@ test('scenario 52: whoever asks while a snapshot is being taken gets one that is
 });
 
 test('leaves nothing behind when it stops while a snapshot is being taken', async () => {
-  const taking = open(10);
+  const taking = askToOpen(10);
   const stopping = source.stop();
   await taking;
   await stopping;
@@ -126,7 +126,7 @@ test('leaves nothing behind when it stops while a snapshot is being taken', asyn
 
 test('keeps the log above the lowest snapshot that somebody may still need', async () => {
   expect(source.pinnedIndex).toBeUndefined();
-  const taking = open(10);
+  const taking = askToOpen(10);
   expect(source.pinnedIndex).toBe(0);
   await taking;
   expect(source.pinnedIndex).toBe(50);
@@ -169,9 +169,9 @@ test('holds few snapshots: a third takes the place of an idle one, or waits', as
   await advance(60);
   await opened(60);
   await advance(70);
-  expect(await open(70)).toEqual(refused('busy'));
+  expect(await askToOpen(70)).toEqual(refused('busy'));
   clock.pass(5_000);
-  expect(await open(70)).toMatchObject({ header: { index: 70 } });
+  expect(await askToOpen(70)).toMatchObject({ header: { index: 70 } });
   expect(await ask(first.snapshotId, 0, first.start)).toEqual(refused('unknown-snapshot'));
 });
 
@@ -211,19 +211,41 @@ test('refuses what it did not offer, and serves the others as before', async () 
 });
 
 test('says that it is behind, and when it stops', async () => {
-  expect(await open(51)).toEqual(refused('behind'));
+  expect(await askToOpen(51)).toEqual(refused('behind'));
   const { snapshotId, start } = await opened(50);
   const asked = ask(snapshotId, 0, start);
   await source.stop();
   expect(['chunk', 'refused']).toContain((await asked).type);
-  expect(await open(10)).toEqual(refused('stopping'));
+  expect(await askToOpen(10)).toEqual(refused('stopping'));
   expect(source.pinnedIndex).toBeUndefined();
+});
+
+test('keeps no snapshot of the database that it does not serve: each would hold back what is deleted', async () => {
+  let open = 0;
+  const take = database.snapshot.bind(database);
+  database.snapshot = () => {
+    open += 1;
+    const taken = take();
+    const close = taken.close.bind(taken);
+    taken.close = () => {
+      open -= 1;
+      return close();
+    };
+    return taken;
+  };
+  expect(await askToOpen(51)).toEqual(refused('behind'));
+  expect(open).toBe(0);
+  const failing = makeSource(database, { clock, readHead: () => Promise.reject(new Error('no')) });
+  expect(await askToOpen(10, failing)).toEqual(refused('damaged'));
+  expect(open).toBe(0);
+  await opened(10);
+  expect(open).toBe(1);
 });
 
 test('a database without a state has nothing to serve', async () => {
   const empty = await openState(folder, 'empty');
   const unready = makeSource(empty);
-  expect(await open(0, unready)).toEqual(refused('behind'));
+  expect(await askToOpen(0, unready)).toEqual(refused('behind'));
   await unready.stop();
   await empty.close();
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '../../../src/lib/assert.ts';
+import { decodeBase, writeBase } from '../../../src/wal/base.ts';
 import { EntryIndex } from '../../../src/wal/entry_index.ts';
 import { Wal } from '../../../src/wal/wal.ts';
 import { SimulatedFileSystem, SystemError } from './simulated_file_system.ts';
@@ -248,6 +249,28 @@ describe('damage to a log with a base', () => {
       ...CORRUPT,
       message: expect.stringMatching(HOW_TO_GO_ON),
       fields: { path: `${DIRECTORY}/${first}` },
+    });
+  });
+
+  test('scenario 48: a base without any segment is refused: the entries behind it are gone', async () => {
+    const compacted = await damaged();
+    const made = new SimulatedFileSystem();
+    const start = { base: { index: 500, term: 7 }, hardState: { term: 9, vote: 3 } };
+    await Wal.create({ directory: DIRECTORY, identity: IDENTITY }, start, { fileSystem: made });
+    for (const disk of [compacted, made]) {
+      for (const name of await segmentNames(disk)) disk.removeBehindTheBack(`${DIRECTORY}/${name}`);
+      await expect(openWal(disk)).rejects.toMatchObject(CORRUPT);
+    }
+  });
+
+  test('scenario 46: a base of another term than its entry is refused', async () => {
+    const disk = await damaged();
+    const { base } = decodeBase('base', disk.bytesOf(DIRECTORY, 'base'), IDENTITY);
+    const other = { ...base, term: 2 };
+    await writeBase({ directory: DIRECTORY, identity: IDENTITY, base: other }, disk);
+    await expect(openWal(disk)).rejects.toMatchObject({
+      ...CORRUPT,
+      message: expect.stringMatching(/entry 120 has term 3 here and term 2/),
     });
   });
 

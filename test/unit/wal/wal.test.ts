@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AssertionError } from '../../../src/lib/assert.ts';
+import type { FileSystem } from '../../../src/wal/file_system.ts';
 import { nodeFileSystem } from '../../../src/wal/node_file_system.ts';
 import { SimulatedFileSystem } from './simulated_file_system.ts';
 import { allEntries, DIRECTORY, entry, entryRange, IDENTITY, openWal } from './wal_fixture.ts';
@@ -17,16 +18,15 @@ describe('a log on a healthy disk', () => {
   test('has a folder that outlasts a loss of power before it takes a vote', async () => {
     const disk = new SimulatedFileSystem();
     const steps: string[] = [];
-    const { createDirectory, syncDirectory } = disk;
-    disk.createDirectory = (path) => {
-      steps.push(`make ${path}`);
-      return createDirectory.call(disk, path);
-    };
-    disk.syncDirectory = (path) => {
-      steps.push(`sync ${path}`);
-      return syncDirectory.call(disk, path);
-    };
-    await openWal(disk);
+    const sync = disk.syncDirectory.bind(disk);
+    const fileSystem: FileSystem = Object.assign(disk, {
+      createDirectory: async (path: string) => void steps.push(`make ${path}`),
+      syncDirectory: (path: string) => {
+        steps.push(`sync ${path}`);
+        return sync(path);
+      },
+    });
+    await openWal(fileSystem);
     expect(steps.slice(0, 2)).toEqual([`make ${DIRECTORY}`, 'sync /']);
   });
 
