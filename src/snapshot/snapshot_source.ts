@@ -53,6 +53,8 @@ const DEFAULT_LIMITS: SnapshotSourceLimits = {
 
 /** An install, and the log behind it, take at most so many times as long as the fetch. */
 const INSTALL_FACTOR = 2;
+/** The log grows meanwhile, and the receiver may be dead: nobody is waited for longer than so many times `idleMsMax`. */
+const IDLE_FACTOR_MAX = 12;
 
 interface Held {
   readonly snapshot: OpenSnapshot;
@@ -249,8 +251,10 @@ export class SnapshotSource {
   }
 
   #isIdle({ openedMs, lastUsedMs }: Held): boolean {
-    const idleMsMax = Math.max(this.#limits.idleMsMax, INSTALL_FACTOR * (lastUsedMs - openedMs));
-    return this.#clock.monotonicMs() - lastUsedMs >= idleMsMax;
+    const { idleMsMax } = this.#limits;
+    const installMs = INSTALL_FACTOR * (lastUsedMs - openedMs);
+    const patienceMs = Math.min(Math.max(idleMsMax, installMs), IDLE_FACTOR_MAX * idleMsMax);
+    return this.#clock.monotonicMs() - lastUsedMs >= patienceMs;
   }
 
   async #close(closing: readonly Held[]): Promise<void> {

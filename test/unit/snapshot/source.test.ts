@@ -150,19 +150,25 @@ test('closes what nobody asks for, not what is being fetched', async () => {
   expect(await ask(second.snapshotId, 0, second.start)).toEqual(refused('unknown-snapshot'));
 });
 
-test('keeps one that was long in use while its receiver installs it, but not for ever', async () => {
-  const { snapshotId, start } = await opened(10);
-  for (let time = 0; time < 10; time += 1) {
-    clock.pass(200_000);
-    expect(await ask(snapshotId, 0, start)).toMatchObject({ type: 'chunk' });
-  }
-  for (let time = 0; time < 39; time += 1) clock.pass(100_000);
-  await new Promise(setImmediate);
-  expect(source.pinnedIndex).toBe(50);
-  clock.pass(100_000);
-  await new Promise(setImmediate);
-  expect(source.pinnedIndex).toBeUndefined();
-});
+test.each([
+  [1_000_000, 2_000_000],
+  [20_000_000, 3_600_000],
+])(
+  'keeps one that was in use for %i ms another %i ms, while its receiver installs it',
+  async (usedMs, keptMs) => {
+    const { snapshotId, start } = await opened(10);
+    for (let time = 0; time < usedMs; time += 200_000) {
+      clock.pass(200_000);
+      expect(await ask(snapshotId, 0, start)).toMatchObject({ type: 'chunk' });
+    }
+    for (let time = 100_000; time < keptMs; time += 100_000) clock.pass(100_000);
+    await new Promise(setImmediate);
+    expect(source.pinnedIndex).toBe(50);
+    clock.pass(100_000);
+    await new Promise(setImmediate);
+    expect(source.pinnedIndex).toBeUndefined();
+  },
+);
 
 test('holds few snapshots: a third takes the place of an idle one, or waits', async () => {
   const first = await opened(10);
