@@ -312,10 +312,8 @@ export class Member {
         fileSystem: nodeFileSystem,
         request: (to, payload, signal) =>
           this.transport.request(to, requestOf('snapshot', payload), signal),
-        voters: () => {
-          const { voters } = this.membership.inForce.configuration;
-          return voters.filter((id) => this.peers.isConnected(id));
-        },
+        voters: () => this.peers.connectedOf(this.membership.inForce.configuration.voters),
+        isFenced: () => this.readiness.fencedReason !== undefined,
         offer: (position) => this.driver.offerSnapshot(position),
         onFatal: (error) => this.#fatal(error),
       },

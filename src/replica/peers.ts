@@ -75,6 +75,10 @@ export class Peers {
     return this.#connected.has(peer);
   }
 
+  connectedOf(members: readonly MemberId[]): MemberId[] {
+    return members.filter((id) => this.#connected.has(id));
+  }
+
   /** The newest report of a peer. */
   reportOf(peer: MemberId): MemberReport | undefined {
     return this.#reports.get(peer);

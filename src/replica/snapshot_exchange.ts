@@ -8,6 +8,7 @@ import { SnapshotError } from '../snapshot/snapshot_error.ts';
 import { SnapshotFetch } from '../snapshot/snapshot_fetch.ts';
 import { SnapshotSource } from '../snapshot/snapshot_source.ts';
 import { discardStaging } from '../snapshot/staging.ts';
+import { encodeResponse } from '../snapshot/wire.ts';
 import type { Database } from '../storage/database.ts';
 import type { MemberId } from '../types/entry.ts';
 import type { FileSystem } from '../wal/file_system.ts';
@@ -24,6 +25,8 @@ export interface SnapshotExchangeDependencies {
   readonly request: (to: MemberId, payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
   /** Whom to ask when the leader cannot serve one: the voters that can be reached now. */
   readonly voters: () => readonly MemberId[];
+  /** Whether this member's state is known to be wrong: nobody may get it then. */
+  readonly isFenced: () => boolean;
   /** Asks the core whether the snapshot at hand must replace state and log. */
   readonly offer: (position: SnapshotPosition) => 'install' | 'notNeeded';
   /** It must: this member shall be stopped and started again. */
@@ -71,7 +74,9 @@ export class SnapshotExchange {
   }
 
   /** Answers a member that fetches. */
-  handle(request: Uint8Array): Promise<Uint8Array> {
+  async handle(request: Uint8Array): Promise<Uint8Array> {
+    if (this.#dependencies.isFenced())
+      return encodeResponse({ type: 'refused', refusal: 'damaged' });
     return this.#source.handle(request);
   }
 

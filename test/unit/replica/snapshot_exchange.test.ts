@@ -24,6 +24,7 @@ let folder: string;
 let offered: SnapshotPosition[];
 let installs: number;
 let asked: number[];
+let fenced: boolean;
 
 beforeEach(async () => {
   source = await TestLedger.open();
@@ -37,6 +38,7 @@ beforeEach(async () => {
   offered = [];
   installs = 0;
   asked = [];
+  fenced = false;
   serving = exchangeOf({ request: () => Promise.reject(new Error('it asks nobody')) });
 });
 
@@ -62,6 +64,7 @@ function exchangeOf(changes: {
           return serving.handle(payload);
         }),
       voters: () => changes.voters ?? [],
+      isFenced: () => fenced,
       offer: (position) => {
         offered.push(position);
         return changes.answer ?? 'install';
@@ -229,9 +232,18 @@ describe('SnapshotExchange', () => {
     expect(new Set(asked)).toEqual(new Set([2]));
     await exchange.stop();
   });
-});
 
-/** What a source answers that is asked for more than it has. */
-function refusalOf(exchange: SnapshotExchange): Promise<Uint8Array> {
-  return exchange.handle(encodeRequest({ type: 'open', atLeastIndex: 1_000 }));
-}
+  it('gives its state to nobody once it is fenced, not even the rest of a snapshot', async () => {
+    const ask = async (payload: Uint8Array) => decodeResponse(await serving.handle(payload));
+    const open = encodeRequest({ type: 'open', atLeastIndex: 1 });
+    const opened = await ask(open);
+    if (opened.type !== 'opened') throw new Error('it is open');
+    fenced = true;
+    const { snapshotId, start } = opened;
+    const chunk = encodeRequest({ type: 'chunk', snapshotId, number: 0, start });
+    for (const request of [open, chunk])
+      expect(await ask(request)).toEqual({ type: 'refused', refusal: 'damaged' });
+    fenced = false;
+    expect(await ask(chunk)).toMatchObject({ type: 'chunk' });
+  });
+});
