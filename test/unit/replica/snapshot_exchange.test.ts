@@ -247,3 +247,8 @@ describe('SnapshotExchange', () => {
     expect(await ask(chunk)).toMatchObject({ type: 'chunk' });
   });
 });
+
+/** What a source answers that is asked for more than it has. */
+function refusalOf(exchange: SnapshotExchange): Promise<Uint8Array> {
+  return exchange.handle(encodeRequest({ type: 'open', atLeastIndex: 1_000 }));
+}
