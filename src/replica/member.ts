@@ -1,15 +1,13 @@
 import type { MemberTransport } from '../cluster/member_transport.ts';
-import { memberOf, recordOf } from '../config/config.ts';
+import { memberOf } from '../config/config.ts';
 import type { AppliedOutcome, RangeEffects } from '../ledger/apply_range.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import { LedgerError } from '../ledger/ledger_error.ts';
 import type { AppliedConfiguration } from '../ledger/records.ts';
 import { errorText } from '../lib/error.ts';
 import type { Leadership } from '../raft/ready.ts';
 import { type Command, encodeCommand } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
 import type { Hash, Height } from '../types/primitives.ts';
-import { nodeFileSystem } from '../wal/node_file_system.ts';
 import type { Admission } from './admission.ts';
 import type { BlockProducer } from './block_producer.ts';
 import { Compaction, type LogDemands } from './compaction.ts';
@@ -26,26 +24,23 @@ import {
   type MemberParts,
   openParts,
 } from './member_parts.ts';
-import { Membership } from './membership.ts';
+import type { Membership } from './membership.ts';
 import { PauseWatch } from './pause_watch.ts';
-import { Peers } from './peers.ts';
+import { makePeerParts, type PeerParts } from './peer_parts.ts';
+import type { Peers } from './peers.ts';
 import { makeRaft } from './raft_core.ts';
 import { RaftDriver } from './raft_driver.ts';
 import { ReadinessWatch } from './readiness.ts';
-import { answerByKind, requestOf } from './requests.ts';
 import { RootAgreement } from './root_agreement.ts';
 import { RootKeeper } from './root_keeper.ts';
-import { SnapshotExchange } from './snapshot_exchange.ts';
+import type { SnapshotExchange } from './snapshot_exchange.ts';
 import { Standing } from './standing.ts';
-import { makeTransport } from './transport.ts';
 import { TriePipeline } from './trie_pipeline.ts';
 
 /** Pause before a member asks again whether it has caught up. */
 const READINESS_RETRY_MS = 50;
 /** How often a stopping leader looks whether it still leads. */
 const HAND_OVER_POLL_MS = 10;
-/** A member that has left is talked to for so many election timeouts, so that it hears of it. */
-const DEPARTURE_TIMEOUTS = 2;
 
 /**
  * One member of the cluster: joins the log, the state machine, the threads and the peers. Data goes one
@@ -156,10 +151,11 @@ export class Member {
         onFatal: (error) => this.#fatal(error),
       },
     );
-    this.transport = this.#makeTransport();
-    this.peers = this.#makePeers();
-    this.membership = this.#makeMembership();
-    this.snapshots = this.#makeSnapshots();
+    const { transport, peers, membership, snapshots } = this.#makeSurroundings();
+    this.transport = transport;
+    this.peers = peers;
+    this.membership = membership;
+    this.snapshots = snapshots;
     this.#compaction = this.#makeCompaction();
     this.#pauseWatch = new PauseWatch(
       { pauseMs: options.config.raft.electionTimeoutMs },
@@ -235,89 +231,23 @@ export class Member {
     );
   }
 
-  #makeTransport(): MemberTransport {
-    const transport = makeTransport(this.options, {
+  #makeSurroundings(): PeerParts {
+    return makePeerParts(this.options, {
       ...this.#dependencies,
-      genesisHash: this.parts.genesisHash,
-      configurationIndex: (refused) => this.membership.departureIndex(refused),
-    });
-    transport.onRefused((peer, refusal) => this.membership.refused(peer, refusal));
-    transport.onRequest(
-      answerByKind({
-        submission: async (payload) =>
-          encodeSubmitResults(await this.admission.submit(decodeSubmission(payload))),
-        snapshot: (payload) => this.snapshots.handle(payload),
-      }),
-    );
-    return transport;
-  }
-
-  #makePeers(): Peers {
-    const { clock, logger } = this.#dependencies;
-    return new Peers({
-      transport: this.transport,
-      registry: this.parts.registry,
-      clock,
-      logger,
+      parts: this.parts,
+      driver: this.driver,
+      isFenced: () => this.readiness.fencedReason !== undefined,
+      submit: async (payload) =>
+        encodeSubmitResults(await this.admission.submit(decodeSubmission(payload))),
       ownReport: () => this.#ownReport(),
-      onRaft: (message) => this.driver.receive(message),
       onReport: (from, report) => {
         this.#roots.reported(from, report.roots);
         this.#producer.wake();
       },
-      onConnection: (peer, connected) => {
-        logger.info({ peer, connected }, 'peer connection changed');
-        if (connected) this.driver.peerConnected(peer);
-        else this.driver.peerDisconnected(peer);
-      },
-      onRejected: (by, reason) =>
-        this.#fatal(new LedgerError('STORE_DAMAGED', reason, { fields: { by } })),
+      onConfiguration: (inForce) => this.#configured(inForce),
+      onRemoved: (reason) => this.#standing.leave(reason),
+      onFatal: (error) => this.#fatal(error),
     });
-  }
-
-  #makeMembership(): Membership {
-    const { config, memberId: self } = this.options;
-    const { clock, logger } = this.#dependencies;
-    return new Membership(
-      {
-        self,
-        file: config.members.map(recordOf),
-        applied: this.parts.ledger.head.configuration,
-        departureMs: DEPARTURE_TIMEOUTS * config.raft.electionTimeoutMs,
-      },
-      {
-        clock,
-        logger,
-        setPeers: (peers) => {
-          this.transport.setPeers(peers);
-          this.peers.configure(peers.map(({ id }) => id));
-        },
-        onChange: (inForce) => this.#configured(inForce),
-        onRemoved: (reason) => this.#standing.leave(reason),
-      },
-    );
-  }
-
-  #makeSnapshots(): SnapshotExchange {
-    const { config, memberId } = this.options;
-    const { genesisHash, database } = this.parts;
-    return new SnapshotExchange(
-      {
-        memberFolder: memberOf(config, memberId).dataFolder,
-        chain: { clusterId: config.clusterId, genesisHash },
-      },
-      {
-        ...this.#dependencies,
-        database,
-        fileSystem: nodeFileSystem,
-        request: (to, payload, signal) =>
-          this.transport.request(to, requestOf('snapshot', payload), signal),
-        voters: () => this.peers.connectedOf(this.membership.inForce.configuration.voters),
-        isFenced: () => this.readiness.fencedReason !== undefined,
-        offer: (position) => this.driver.offerSnapshot(position),
-        onFatal: (error) => this.#fatal(error),
-      },
-    );
   }
 
   #makeCompaction(): Compaction {
