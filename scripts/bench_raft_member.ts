@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { MemberTransport } from '../src/cluster/member_transport.ts';
 import { clusterSchema } from '../src/config/cluster_schema.ts';
+import { Compaction } from '../src/driver/compaction.ts';
+import { RaftDriver } from '../src/driver/raft_driver.ts';
 import { type Logger, systemClock } from '../src/lib/environment.ts';
 import { errorText } from '../src/lib/error.ts';
 import type { TlsFiles } from '../src/lib/tls_files.ts';
 import { decodeMessage, encodeMessage } from '../src/raft/message_codec.ts';
 import { Raft } from '../src/raft/raft.ts';
-import { Compaction } from '../src/replica/compaction.ts';
-import { RaftDriver } from '../src/replica/raft_driver.ts';
 import { Database } from '../src/storage/database.ts';
 import {
   type Configuration,

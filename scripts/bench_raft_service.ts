@@ -6,7 +6,7 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
-import type { RaftDriver } from '../src/replica/raft_driver.ts';
+import type { RaftDriver } from '../src/driver/raft_driver.ts';
 import { encodePairs, type PairStore } from './bench_raft_store.ts';
 import type { WaitingProposals } from './bench_raft_waiting.ts';
 import {

@@ -1,4 +1,4 @@
-import type { RaftDriver } from '../src/replica/raft_driver.ts';
+import type { RaftDriver } from '../src/driver/raft_driver.ts';
 import type { Entry } from '../src/types/entry.ts';
 
 /** Called with why the command was refused, or nobody knows its fate; undefined once it is applied here. */

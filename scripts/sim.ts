@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { errorText } from '../src/lib/error.ts';
-import { replay, runSeed, sum, type Totals } from '../test/sim/run_seeds.ts';
+import { NOTHING, replay, runSeed, sum, type Totals } from '../test/sim/run_seeds.ts';
 
 /*
  * The simulator for as long as one likes: `npm run sim -- --minutes 10`. It begins at a seed drawn anew, or at the one
@@ -46,14 +46,7 @@ async function runSome(): Promise<void> {
   const first =
     one ?? requireNumber('from', values.from ?? String(Math.floor(Math.random() * SEEDS_MAX)));
   const cpu = process.cpuUsage();
-  let totals: Totals = {
-    events: 0,
-    acknowledged: 0,
-    servedReads: 0,
-    elections: 0,
-    crashes: 0,
-    members: 0,
-  };
+  let totals = NOTHING;
   let seeds = 0;
   let failed: string | undefined;
   if (one === undefined && !values.json) console.log(`from seed ${first}`);

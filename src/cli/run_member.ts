@@ -14,12 +14,12 @@ import {
 } from '../config/config.ts';
 import { loadCluster } from '../config/load_cluster.ts';
 import { publicKey } from '../crypto/bls.ts';
+import type { TraceSink } from '../driver/trace.ts';
 import { bytesEqual, fromHex } from '../lib/bytes.ts';
 import { type Logger, systemClock } from '../lib/environment.ts';
 import { errorText } from '../lib/error.ts';
 import { HostedService } from '../replica/hosted_service.ts';
 import { MemberHost } from '../replica/member_host.ts';
-import type { TraceSink } from '../replica/trace.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { CliError, EXIT } from './exit_codes.ts';
 import { onStopSignal } from './stop_signal.ts';

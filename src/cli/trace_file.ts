@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { TraceSink } from '../driver/trace.ts';
 import { errorText } from '../lib/error.ts';
-import type { TraceSink } from '../replica/trace.ts';
 import type { MemberId } from '../types/entry.ts';
 import { CliError } from './exit_codes.ts';
 

@@ -2,13 +2,13 @@ import type { BlockContext } from '../execution/block_context.ts';
 import type { BlockExecutor } from '../execution/block_executor.ts';
 import type { CallFailure, CallRequest } from '../execution/call.ts';
 import { ExecutionError } from '../execution/execution_error.ts';
+import { callContext } from '../leader/block_context.ts';
 import type { Chain } from '../ledger/chain.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { toPrefixedHex } from '../lib/bytes.ts';
 import type { Genesis } from '../types/genesis.ts';
 import { NodeError } from '../types/node_error.ts';
 import type { Answer, CallResult } from '../types/views.ts';
-import { callContext } from './block_context.ts';
 
 /** Blocks may come while a call runs; it starts anew then. */
 const ATTEMPTS_MAX = 5;

@@ -1,3 +1,4 @@
+import type { RaftDriver } from '../driver/raft_driver.ts';
 import type { Clock } from '../lib/environment.ts';
 import type { ConfigurationChange, ConfigurationRefusal, RaftStatus } from '../raft/ready.ts';
 import {
@@ -18,7 +19,6 @@ import {
 } from '../types/membership.ts';
 import { NodeError } from '../types/node_error.ts';
 import type { Membership } from './membership.ts';
-import type { RaftDriver } from './raft_driver.ts';
 
 export interface ClusterAdminDependencies {
   readonly driver: RaftDriver;

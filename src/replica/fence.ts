@@ -1,5 +1,5 @@
+import type { Divergence } from '../leader/root_agreement.ts';
 import { toPrefixedHex } from '../lib/bytes.ts';
-import type { Divergence } from './root_agreement.ts';
 
 /** Why a member that computed another root stands apart. */
 export function fenceReason({ height, own, other, authority }: Divergence): string {

@@ -1,12 +1,12 @@
+import { Admission } from '../leader/admission.ts';
+import { BlockBuilder } from '../leader/block_builder.ts';
+import { BlockProducer } from '../leader/block_producer.ts';
+import type { RootAgreement } from '../leader/root_agreement.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Clock, Logger } from '../lib/environment.ts';
 import type { Leadership, ProposalAccepted, ProposalRefusal } from '../raft/ready.ts';
 import type { Command } from '../types/command.ts';
-import { Admission } from './admission.ts';
-import { BlockBuilder } from './block_builder.ts';
-import { BlockProducer } from './block_producer.ts';
 import type { MemberOptions, MemberParts } from './member_parts.ts';
-import type { RootAgreement } from './root_agreement.ts';
 
 interface LeaderDependencies {
   readonly ledger: Ledger;

@@ -1,5 +1,11 @@
 import type { MemberTransport } from '../cluster/member_transport.ts';
 import { memberOf } from '../config/config.ts';
+import { Compaction, type LogDemands } from '../driver/compaction.ts';
+import { PauseWatch } from '../driver/pause_watch.ts';
+import { RaftDriver } from '../driver/raft_driver.ts';
+import type { Admission } from '../leader/admission.ts';
+import type { BlockProducer } from '../leader/block_producer.ts';
+import { RootAgreement } from '../leader/root_agreement.ts';
 import type { AppliedOutcome, RangeEffects } from '../ledger/apply_range.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import type { AppliedConfiguration } from '../ledger/records.ts';
@@ -8,9 +14,6 @@ import type { Leadership } from '../raft/ready.ts';
 import { type Command, encodeCommand } from '../types/command.ts';
 import type { Entry } from '../types/entry.ts';
 import type { Hash, Height } from '../types/primitives.ts';
-import type { Admission } from './admission.ts';
-import type { BlockProducer } from './block_producer.ts';
-import { Compaction, type LogDemands } from './compaction.ts';
 import { fenceReason } from './fence.ts';
 import { Finality } from './finality.ts';
 import { decodeSubmission, encodeSubmitResults } from './forwarding.ts';
@@ -25,13 +28,10 @@ import {
   openParts,
 } from './member_parts.ts';
 import type { Membership } from './membership.ts';
-import { PauseWatch } from './pause_watch.ts';
 import { makePeerParts, type PeerParts } from './peer_parts.ts';
 import type { Peers } from './peers.ts';
 import { makeRaft } from './raft_core.ts';
-import { RaftDriver } from './raft_driver.ts';
 import { ReadinessWatch } from './readiness.ts';
-import { RootAgreement } from './root_agreement.ts';
 import { RootKeeper } from './root_keeper.ts';
 import type { SnapshotExchange } from './snapshot_exchange.ts';
 import { Standing } from './standing.ts';

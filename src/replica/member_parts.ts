@@ -1,5 +1,6 @@
 import { type Config, memberOf } from '../config/config.ts';
 import { RecoveryPool } from '../crypto/recovery_pool.ts';
+import type { TraceSink } from '../driver/trace.ts';
 import { ExecutorThread } from '../execution/executor_thread.ts';
 import { FlatState } from '../ledger/flat_state.ts';
 import { trieNodeKey } from '../ledger/keys.ts';
@@ -18,7 +19,6 @@ import { firstConfiguration } from './first_configuration.ts';
 import { FOLDER_ID_BYTES } from './member_message.ts';
 import { PeerRegistry } from './peer_registry.ts';
 import { checkLogReaches, installSnapshot, openLog, refuseWhenRemoved } from './stores.ts';
-import type { TraceSink } from './trace.ts';
 
 export interface MemberOptions {
   readonly config: Config;

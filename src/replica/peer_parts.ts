@@ -1,5 +1,6 @@
 import { MemberTransport } from '../cluster/member_transport.ts';
 import { memberOf, recordOf, tlsFiles } from '../config/config.ts';
+import type { RaftDriver } from '../driver/raft_driver.ts';
 import { LedgerError } from '../ledger/ledger_error.ts';
 import type { AppliedConfiguration } from '../ledger/records.ts';
 import type { Clock, Logger, Random } from '../lib/environment.ts';
@@ -9,7 +10,6 @@ import type { MemberReport } from './member_message.ts';
 import type { MemberOptions, MemberParts } from './member_parts.ts';
 import { Membership } from './membership.ts';
 import { Peers } from './peers.ts';
-import type { RaftDriver } from './raft_driver.ts';
 import { answerByKind, requestOf } from './requests.ts';
 import { SnapshotExchange } from './snapshot_exchange.ts';
 

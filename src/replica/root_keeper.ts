@@ -1,10 +1,10 @@
+import type { Divergence, RootAgreement } from '../leader/root_agreement.ts';
 import type { Chain } from '../ledger/chain.ts';
 import { assert } from '../lib/assert.ts';
 import type { Header } from '../types/block.ts';
 import type { MemberId } from '../types/entry.ts';
 import type { Hash, Height } from '../types/primitives.ts';
 import { type MemberReport, REPORTED_ROOTS_MAX } from './member_message.ts';
-import type { Divergence, RootAgreement } from './root_agreement.ts';
 
 type HashedHeight = MemberReport['roots'][number];
 

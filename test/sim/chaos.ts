@@ -1,21 +1,13 @@
 import { join } from 'node:path';
 import type { MemberId } from '../../src/types/entry.ts';
+import { Ambush } from './ambush.ts';
 import { MEMBER_FOLDER } from './disk.ts';
+import type { Fault } from './faults.ts';
 import type { Machine } from './machine.ts';
 import type { Operator } from './operator.ts';
 import type { SimProcess } from './process.ts';
-import type { Fault } from './settings.ts';
 import type { World } from './world.ts';
 
-const AMBUSHES = [
-  'killLeader',
-  'killLeader',
-  'killLeader',
-  'isolateLeader',
-  'isolateAndPauseLeader',
-] as const;
-const WATCH_MS = 1;
-const CHANGE_AMBUSH_RATE = 0.3;
 const WALL_JUMP_MS = 3_600_000;
 /** A wall clock that is corrected is set back by about this much. */
 const CLOCK_STEP_MS = 1_000;
@@ -28,10 +20,6 @@ export class Chaos {
   readonly #leader: () => SimProcess | undefined;
   readonly #meanMs: number;
   readonly #downMeanMs: number;
-  /** Share of new leaders that are struck in their first moments, when histories part. */
-  readonly #ambushRate: number;
-  #ambushedTerm = 0;
-  #ambushedIndex = 0;
   #running = true;
 
   constructor(world: World, operator: Operator, leader: () => SimProcess | undefined) {
@@ -41,12 +29,14 @@ export class Chaos {
     const { dice, settings } = world;
     this.#downMeanMs = dice.pick([20, 100, 300]);
     this.#meanMs = settings.churn ? 600 : dice.pick([20, 60, 200, 600]);
-    this.#ambushRate = settings.churn ? 0.9 : dice.pick([0, 0.3, 0.8]);
   }
 
   start(): void {
     this.#strikeSometimes();
-    if (this.#ambushRate > 0) this.#watchLeaders();
+    new Ambush(this.#world, this.#leader, {
+      after: (delayMs, run) => this.#after(delayMs, run),
+      strike: (fault, machine) => this.#strike(fault, machine),
+    }).start();
     if (this.#world.settings.upgrade) this.#upgradeOne();
   }
 
@@ -67,32 +57,6 @@ export class Chaos {
       machine.version = version;
       machine.start();
     }
-  }
-
-  /** Strikes leaders when they are new, and when they have begun a change of the membership. */
-  #watchLeaders(): void {
-    const { dice } = this.#world;
-    this.#after(WATCH_MS, () => {
-      const leader = this.#leader();
-      const core = leader?.core?.inside;
-      if (leader !== undefined && core !== undefined) {
-        const { term, commit, configurations } = core;
-        const { index } = configurations.inForce;
-        const isNew = term > this.#ambushedTerm;
-        const changes = index > commit && index !== this.#ambushedIndex;
-        if (changes) this.#ambushedIndex = index;
-        this.#ambushedTerm = Math.max(term, this.#ambushedTerm);
-        const rate = isNew ? this.#ambushRate : changes ? CHANGE_AMBUSH_RATE : 0;
-        if (dice.chance(rate)) this.#ambush(leader.machine);
-      }
-      this.#watchLeaders();
-    });
-  }
-
-  #ambush(machine: Machine): void {
-    const { dice } = this.#world;
-    const action = dice.pick(AMBUSHES);
-    this.#after(dice.exponential(dice.pick([0.1, 1, 5, 20])), () => this.#strike(action, machine));
   }
 
   #strikeSometimes(): void {

@@ -24,6 +24,7 @@ const TERMS = 65_536;
  */
 export class Checker {
   elections = 0;
+  installs = 0;
   /** What each index holds since some member first called it committed. */
   readonly committed: Entry[] = [];
   /** Index of the last configuration that is committed. */
@@ -134,7 +135,7 @@ export class Checker {
   }
 
   /** A snapshot is about to replace state and log: until it did, a crash may leave either. */
-  installs(facts: MemberFacts, snapshot: DurableState): void {
+  installing(facts: MemberFacts, snapshot: DurableState): void {
     const { base, lastTerm } = snapshot.log;
     if (facts.log.term(base) === lastTerm)
       violated(
@@ -147,6 +148,7 @@ export class Checker {
 
   /** From now on only the snapshot can be found. */
   installed(facts: MemberFacts): void {
+    this.installs += 1;
     facts.durable = facts.installing ?? facts.durable;
     facts.underWay = [];
   }

@@ -1,10 +1,10 @@
+import type { DurableLog } from '../../src/driver/raft_driver.ts';
 import type { Random } from '../../src/lib/environment.ts';
 import type { Message } from '../../src/raft/messages.ts';
 import type { LogReader, RaftOptions } from '../../src/raft/options.ts';
 import { quorumValue } from '../../src/raft/quorum.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import type { Ready } from '../../src/raft/ready.ts';
-import type { DurableLog } from '../../src/replica/raft_driver.ts';
 import type { Wishes } from './settings.ts';
 import type { Defect } from './world.ts';
 

@@ -13,6 +13,7 @@ import type {
 import { appendConfiguration } from '../../src/raft/roles.ts';
 import type { Configuration } from '../../src/types/configuration.ts';
 import type { KnownDefect } from './defects.ts';
+import { THEMES } from './faults.ts';
 
 /* Defects of membership, snapshots, compaction and leases. */
 
@@ -171,11 +172,6 @@ function onWallClock(clock: Clock): Clock {
   return { ...clock, monotonicMs: () => clock.wallMs() };
 }
 
-/** Leaders side by side, and one after another. */
-const RIVALS = ['split', 'isolateLeader', 'isolateLeader', 'killLeader', 'open'] as const;
-/** A leader that neither hears nor sees time pass is one that believes in its lease too long. */
-const PAUSES = ['isolateAndPauseLeader', 'isolateAndResetLeader', 'open'] as const;
-
 export const DEFECTS_OF_CHANGE: readonly KnownDefect[] = [
   {
     name: 'a joint configuration counts the new voters alone (scenario 61)',
@@ -199,13 +195,13 @@ export const DEFECTS_OF_CHANGE: readonly KnownDefect[] = [
     name: 'a change begins while another is pending (scenario 55)',
     defect: { core: ImpatientRaft },
     seeds: 60,
-    wishes: { changes: true, size: 4, faults: RIVALS },
+    wishes: { changes: true, size: 4, faults: THEMES.rivals },
   },
   {
     name: 'voters change in one step before a commit in the term (scenario 54)',
     defect: { core: OneStepRaft },
     seeds: 600,
-    wishes: { changes: true, size: 4, faults: RIVALS },
+    wishes: { changes: true, size: 4, faults: THEMES.rivals },
   },
   {
     name: 'a restart forgets the uncommitted configuration (scenario 57)',
@@ -240,18 +236,18 @@ export const DEFECTS_OF_CHANGE: readonly KnownDefect[] = [
     name: 'a lease counts on the wall clock (scenario 39)',
     defect: { clock: onWallClock },
     seeds: 130,
-    wishes: { leases: true, faults: PAUSES },
+    wishes: { leases: true, faults: THEMES.pauses },
   },
   {
     name: 'a lease outlasts the votes that it rests on (scenario 38)',
     defect: { core: LongLeaseRaft },
     seeds: 100,
-    wishes: { leases: true, faults: PAUSES },
+    wishes: { leases: true, faults: THEMES.pauses },
   },
   {
     name: 'a lease outlasts a transfer (scenario 41)',
     defect: { core: LeaseBeyondTransferRaft },
     seeds: 150,
-    wishes: { leases: true, faults: ['transferAndIsolateLeader', 'open'] },
+    wishes: { leases: true, faults: THEMES.transfers },
   },
 ];

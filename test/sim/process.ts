@@ -1,8 +1,8 @@
+import { type DurableLog, RaftDriver } from '../../src/driver/raft_driver.ts';
 import type { Logger } from '../../src/lib/environment.ts';
 import { errorText } from '../../src/lib/error.ts';
 import type { Message } from '../../src/raft/messages.ts';
 import { Raft } from '../../src/raft/raft.ts';
-import { type DurableLog, RaftDriver } from '../../src/replica/raft_driver.ts';
 import {
   beginGeneration,
   commitGeneration,
@@ -66,6 +66,8 @@ export class SimProcess {
   readonly #snapshots: SnapshotFetch;
   #running: Running | undefined;
   #stopping = false;
+  /** It is putting a snapshot in the place of state and log. */
+  installs = false;
   readonly #proposals = new Map<number, Proposal>();
 
   constructor(machine: Machine, world: World) {
@@ -295,6 +297,7 @@ export class SimProcess {
   async #install(snapshot: StoreState): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
+    this.installs = true;
     const { machine, life } = this;
     const folders = machine.disk.mountFolders(life);
     await running.driver.stop();
@@ -312,7 +315,7 @@ export class SimProcess {
     );
     machine.stores.set(next.number, new KeyValueStore(snapshot));
     const { checker } = this.#world;
-    checker.installs(machine.facts, { hardState: carried, log: new LogMirror(base, []) });
+    checker.installing(machine.facts, { hardState: carried, log: new LogMirror(base, []) });
     await commitGeneration(MEMBER_FOLDER, next, folders);
     checker.installed(machine.facts);
     machine.restartNow();

@@ -8,13 +8,15 @@ const TRACE_LINES_MAX = 400;
 /** What happened in many runs together. */
 export type Totals = Omit<SimulationResult, 'digest'>;
 
-const NOTHING: Totals = {
+export const NOTHING: Totals = {
   events: 0,
   acknowledged: 0,
   servedReads: 0,
   elections: 0,
   crashes: 0,
   members: 0,
+  installs: 0,
+  lost: 0,
 };
 
 /** Runs seeds one after another; a failure names its seed and the command that replays it. */
@@ -72,6 +74,8 @@ export function sum(left: Totals, right: Totals): Totals {
     elections: left.elections + right.elections,
     crashes: left.crashes + right.crashes,
     members: left.members + right.members,
+    installs: left.installs + right.installs,
+    lost: left.lost + right.lost,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { RaftOptions } from '../../src/raft/options.ts';
+import { drawFaults, type Fault } from './faults.ts';
 import type { NetworkOptions } from './network.ts';
 import type { Dice } from './random.ts';
 
@@ -55,43 +56,6 @@ export interface Settings {
   readonly faults: readonly Fault[];
 }
 
-/** What goes wrong, and how often relative to the rest. */
-const FAULTS = {
-  kill: 8,
-  killLeader: 6,
-  powerOff: 6,
-  powerOffAll: 1,
-  stopInOrder: 4,
-  isolate: 5,
-  isolateLeader: 5,
-  split: 5,
-  blockOneWay: 6,
-  clog: 5,
-  flapLink: 4,
-  open: 12,
-  pause: 8,
-  pauseLeader: 4,
-  isolateAndPauseLeader: 4,
-  isolateAndResetLeader: 3,
-  transferAndIsolateLeader: 3,
-  suspend: 3,
-  jumpWallClock: 4,
-  stallDisk: 6,
-  failOperation: 3,
-  fillDisk: 3,
-  failReads: 3,
-  flipBit: 4,
-  misdirectWrite: 4,
-  loseDisk: 2,
-  breakConnection: 5,
-  transfer: 5,
-  fence: 3,
-} as const;
-
-export type Fault = keyof typeof FAULTS;
-
-/** Shares of kinds of faults that a seed leaves out. */
-const SPARED_RATES = [0.2, 0.3, 0.6, 0.85];
 const HEARTBEAT_TICKS = 2;
 const TICK_MS = 10;
 /** Clocks of leases differ by no more than this from true time. */
@@ -144,21 +108,6 @@ export function drawSettings(dice: Dice, wishes: Wishes): Settings {
     upgrade: dice.chance(0.1) || wishes.upgrade === true,
     faults: wishes.faults ?? drawFaults(dice, { churn, leases }),
   };
-}
-
-/**
- * Some of all kinds of faults, in some seeds very few: what many kinds together hide, a few may bring
- * out. A machine whose clock sleeps breaks what leases rest on.
- */
-function drawFaults(dice: Dice, { churn, leases }: { churn: boolean; leases: boolean }): Fault[] {
-  const sparedRate = churn ? 0 : dice.pick(SPARED_RATES);
-  const drawn: Fault[] = ['open'];
-  for (const [name, weight] of Object.entries(FAULTS)) {
-    const fault = name as Fault;
-    if (dice.chance(sparedRate) || (fault === 'suspend' && leases)) continue;
-    for (let count = 0; count < weight; count += 1) drawn.push(fault);
-  }
-  return drawn;
 }
 
 /** What the core asks of a lease: see LeaseReads. */

@@ -1,5 +1,5 @@
+import type { TraceSink } from '../../src/driver/trace.ts';
 import type { Message } from '../../src/raft/messages.ts';
-import type { TraceSink } from '../../src/replica/trace.ts';
 import {
   type Configuration,
   initialConfiguration,
@@ -40,6 +40,9 @@ export interface SimulationResult {
   readonly elections: number;
   readonly crashes: number;
   readonly members: number;
+  readonly installs: number;
+  /** Members whose data were destroyed, and which noticed. */
+  readonly lost: number;
 }
 
 const CHAOS_MS = 6_000;
@@ -125,6 +128,8 @@ export class Simulation {
       elections: checker.elections,
       crashes: this.#chaos.crashes,
       members: machines.size,
+      installs: checker.installs,
+      lost: [...machines.values()].filter(({ lost }) => lost).length,
     };
   }
 

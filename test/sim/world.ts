@@ -1,7 +1,7 @@
+import type { DurableLog } from '../../src/driver/raft_driver.ts';
+import type { TraceSink } from '../../src/driver/trace.ts';
 import type { Clock } from '../../src/lib/environment.ts';
 import type { Message } from '../../src/raft/messages.ts';
-import type { DurableLog } from '../../src/replica/raft_driver.ts';
-import type { TraceSink } from '../../src/replica/trace.ts';
 import type { Configuration } from '../../src/types/configuration.ts';
 import type { HardState, MemberId } from '../../src/types/entry.ts';
 import type { Checker } from './checker.ts';

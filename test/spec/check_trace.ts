@@ -1,4 +1,4 @@
-import type { TraceEvent } from '../../src/replica/trace.ts';
+import type { TraceEvent } from '../../src/driver/trace.ts';
 import { messageKey, replay } from './spec_replay.ts';
 import { type Cluster, Forbidden } from './spec_state.ts';
 

@@ -1,4 +1,4 @@
-import type { TraceConfiguration, TraceEntry, TraceMessage } from '../../src/replica/trace.ts';
+import type { TraceConfiguration, TraceEntry, TraceMessage } from '../../src/driver/trace.ts';
 import { describeConfiguration, forbiddenStep, isQuorum, votesIn } from './spec_configuration.ts';
 import { type SpecEntry, type SpecLog, specEntry } from './spec_log.ts';
 import {

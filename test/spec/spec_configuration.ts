@@ -1,4 +1,4 @@
-import type { TraceConfiguration } from '../../src/replica/trace.ts';
+import type { TraceConfiguration } from '../../src/driver/trace.ts';
 
 /** A majority of the voters and, while the configuration is joint, one of those that leave (section 4.3). */
 export function isQuorum(

@@ -1,4 +1,4 @@
-import type { TraceConfiguration, TraceEntry } from '../../src/replica/trace.ts';
+import type { TraceConfiguration, TraceEntry } from '../../src/driver/trace.ts';
 
 /** An entry of a log; what a leader appended is known in full once it is written. */
 export interface SpecEntry {

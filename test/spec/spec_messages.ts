@@ -1,4 +1,4 @@
-import type { TraceMessage } from '../../src/replica/trace.ts';
+import type { TraceMessage } from '../../src/driver/trace.ts';
 import type { MessageOf } from './spec_actions.ts';
 import { votesIn } from './spec_configuration.ts';
 import type { SpecLog } from './spec_log.ts';

@@ -1,4 +1,4 @@
-import type { TraceEvent, TraceMessage, TraceState } from '../../src/replica/trace.ts';
+import type { TraceEvent, TraceMessage, TraceState } from '../../src/driver/trace.ts';
 import {
   advanceCommitIndex,
   appended,

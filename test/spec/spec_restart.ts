@@ -1,4 +1,4 @@
-import type { TraceEvent } from '../../src/replica/trace.ts';
+import type { TraceEvent } from '../../src/driver/trace.ts';
 import { commitTo, notePosition, written } from './spec_actions.ts';
 import { sameConfiguration } from './spec_configuration.ts';
 import { SpecLog } from './spec_log.ts';

@@ -1,5 +1,5 @@
+import type { TraceConfiguration, TraceEntry, TraceMessage } from '../../src/driver/trace.ts';
 import type { Role } from '../../src/raft/ready.ts';
-import type { TraceConfiguration, TraceEntry, TraceMessage } from '../../src/replica/trace.ts';
 import type { SpecLog } from './spec_log.ts';
 
 /** The specification does not allow what a trace shows; the message says what and why. */

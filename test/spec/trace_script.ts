@@ -5,7 +5,7 @@ import type {
   TraceInput,
   TraceMessage,
   TraceState,
-} from '../../src/replica/trace.ts';
+} from '../../src/driver/trace.ts';
 import type { TraceFile } from './check_trace.ts';
 import { configurationsIn } from './spec_actions.ts';
 import { SpecLog } from './spec_log.ts';

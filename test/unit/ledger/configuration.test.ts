@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeCommit, precommitDigest, validatorAddress } from '../../../src/crypto/block.ts';
 import { publicKey, sign } from '../../../src/crypto/bls.ts';
-import { BlockBuilder } from '../../../src/replica/block_builder.ts';
+import { BlockBuilder } from '../../../src/leader/block_builder.ts';
 import { encodeHeader } from '../../../src/types/block.ts';
 import {
   blsSecret,

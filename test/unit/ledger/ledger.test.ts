@@ -6,13 +6,13 @@ import { makeCommit, precommitDigest, validatorAddress } from '../../../src/cryp
 import { publicKey, sign } from '../../../src/crypto/bls.ts';
 import { addressOf, transactionHash } from '../../../src/crypto/transaction.ts';
 import { executeBlock } from '../../../src/execution/executor.ts';
+import { BlockBuilder } from '../../../src/leader/block_builder.ts';
+import { blockRequest } from '../../../src/leader/block_context.ts';
 import { FlatState } from '../../../src/ledger/flat_state.ts';
 import { reverseDeltaKey } from '../../../src/ledger/keys.ts';
 import { Ledger } from '../../../src/ledger/ledger.ts';
 import { genesisState, type OpenedLedger, openLedger } from '../../../src/ledger/open_ledger.ts';
 import { writeDelta } from '../../../src/ledger/state_changes.ts';
-import { BlockBuilder } from '../../../src/replica/block_builder.ts';
-import { blockRequest } from '../../../src/replica/block_context.ts';
 import { Database } from '../../../src/storage/database.ts';
 import { WriteBatch } from '../../../src/storage/write_batch.ts';
 import { encodeHeader } from '../../../src/types/block.ts';

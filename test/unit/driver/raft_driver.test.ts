@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RaftDriver } from '../../../src/driver/raft_driver.ts';
 import type { Message } from '../../../src/raft/messages.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
 import type {
@@ -7,7 +8,6 @@ import type {
   Ready,
   SnapshotPosition,
 } from '../../../src/raft/ready.ts';
-import { RaftDriver } from '../../../src/replica/raft_driver.ts';
 import type { Entry, HardState } from '../../../src/types/entry.ts';
 import { founders, ManualClock, quiet, until } from '../ledger/chain_fixture.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RootAgreement } from '../../../src/replica/root_agreement.ts';
+import { RootAgreement } from '../../../src/leader/root_agreement.ts';
 
 const root = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { PauseWatch } from '../../../src/replica/pause_watch.ts';
+import { PauseWatch } from '../../../src/driver/pause_watch.ts';
 import { ManualClock, silent } from '../ledger/chain_fixture.ts';
 
 const PAUSE_MS = 400;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Compaction, compactionIndex } from '../../../src/replica/compaction.ts';
+import { Compaction, compactionIndex } from '../../../src/driver/compaction.ts';
 import { quiet, silent } from '../ledger/chain_fixture.ts';
 
 const limits = { compactBytes: 1_000_000, compactEntries: 1_000, tailEntries: 100 };

@@ -3,12 +3,12 @@ import { makeCommit, precommitDigest, verifyCommit } from '../../../src/crypto/b
 import { sign } from '../../../src/crypto/bls.ts';
 import { ExecutionError } from '../../../src/execution/execution_error.ts';
 import { InlineExecutor } from '../../../src/execution/inline_executor.ts';
+import { BlockBuilder } from '../../../src/leader/block_builder.ts';
+import { blockRequest } from '../../../src/leader/block_context.ts';
+import { BlockProducer } from '../../../src/leader/block_producer.ts';
+import { RootAgreement } from '../../../src/leader/root_agreement.ts';
 import type { FlatState } from '../../../src/ledger/flat_state.ts';
 import type { StoredBlock } from '../../../src/ledger/stored_block.ts';
-import { BlockBuilder } from '../../../src/replica/block_builder.ts';
-import { blockRequest } from '../../../src/replica/block_context.ts';
-import { BlockProducer } from '../../../src/replica/block_producer.ts';
-import { RootAgreement } from '../../../src/replica/root_agreement.ts';
 import { type Commit, decodeHeader, encodeHeader } from '../../../src/types/block.ts';
 import type { Command } from '../../../src/types/command.ts';
 import type { Genesis } from '../../../src/types/genesis.ts';

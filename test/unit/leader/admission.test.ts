@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CryptoError } from '../../../src/crypto/crypto_error.ts';
 import { InThreadRecovery } from '../../../src/crypto/recovery.ts';
 import { transactionHash } from '../../../src/crypto/transaction.ts';
+import { Admission } from '../../../src/leader/admission.ts';
 import { bytesEqual } from '../../../src/lib/bytes.ts';
 import type { PooledTransaction } from '../../../src/mempool/pooled_transaction.ts';
 import type { ProposalAccepted, ProposalRefusal } from '../../../src/raft/ready.ts';
-import { Admission } from '../../../src/replica/admission.ts';
 import type { Command } from '../../../src/types/command.ts';
 import type { SubmitResult } from '../../../src/types/submission.ts';
 import {
