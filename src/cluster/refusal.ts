@@ -8,7 +8,7 @@ import type { ServerCall } from './outlet.ts';
 /** Why a peer does not talk to this member. */
 export interface Refusal {
   readonly code: ClusterErrorCode;
-  /** With UNKNOWN_MEMBER: index of the newest configuration that the peer knows to be committed. */
+  /** With UNKNOWN_MEMBER: index of the newest committed configuration of the peer, 0 when it never was in one. */
   readonly configurationIndex: number | undefined;
 }
 
