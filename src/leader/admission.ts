@@ -30,7 +30,7 @@ export interface AdmissionDependencies {
   readonly recovery: SenderRecovery;
   readonly mempool: Mempool;
   readonly chain: Chain;
-  readonly flatState: FlatState;
+  readonly flatState: Pick<FlatState, 'accounts'>;
   readonly clock: Clock;
   /** Appends a command to the log of this leader. */
   readonly propose: (command: Command) => ProposalAccepted | ProposalRefusal;
@@ -43,6 +43,8 @@ export interface AdmissionDependencies {
    * Before that it would refuse for good what the log in front of it makes right, or holds already.
    */
   readonly isCaughtUp: () => boolean;
+  /** Resolves once everything that was committed before the call is applied here; rejects when the signal aborts. */
+  readonly catchUp: (signal: AbortSignal) => Promise<void>;
 }
 
 /** A transaction on its way through the log. */
@@ -65,6 +67,7 @@ const BATCH_BYTES_MAX = 1024 * 1024;
 
 const LEADER_CHANGED = refusal('NOT_ADMITTED', 'the leader changed meanwhile');
 const NOT_CAUGHT_UP = refusal('NOT_ADMITTED', 'the leader has not taken over yet');
+const NOT_CONFIRMED = refusal('NOT_ADMITTED', 'the leader could not make sure that it still leads');
 const RECOVERY_STOPPED = refusal('NOT_ADMITTED', 'the member asked is stopping');
 const IN_THE_LOG = refusal('OUTCOME_UNKNOWN', 'the leader changed before it answered');
 const LOG_OVERLOADED = refusal('OVERLOADED', 'too much waits to be replicated; submit again later');
@@ -87,6 +90,7 @@ export class Admission {
   #cancelFlush: (() => void) | undefined;
   /** In the order of their indexes. */
   #proposed: ProposedBatch[] = [];
+  #untilLost = new AbortController();
 
   constructor(options: AdmissionOptions, dependencies: AdmissionDependencies) {
     assert(
@@ -139,6 +143,8 @@ export class Admission {
     this.#open = [];
     this.#openBytes = 0;
     this.#proposed = [];
+    this.#untilLost.abort();
+    this.#untilLost = new AbortController();
     this.#refuseAll(open, LEADER_CHANGED);
     for (const { items } of proposed) this.#refuseAll(items, IN_THE_LOG);
   }
@@ -152,32 +158,58 @@ export class Admission {
     }
   }
 
-  /** Looks the candidates up, all at once, and puts those that are new on their way. */
+  /**
+   * A state may refuse for good only what was committed before it was asked: a leader may be behind with applying, or
+   * lead no more without knowing. So what its state refuses is looked at once more when that is certain.
+   */
   async #enter(
     candidates: readonly Candidate[],
     results: (SubmitResult | Promise<SubmitResult>)[],
   ): Promise<void> {
-    if (candidates.length === 0) return;
+    const doubted = await this.#admitAll(candidates, results);
+    if (doubted.length === 0) return;
+    if (await this.#isConfirmed()) await this.#admitAll(doubted, results);
+    else for (const { position } of doubted) results[position] = refused(NOT_CONFIRMED);
+  }
+
+  async #isConfirmed(): Promise<boolean> {
+    try {
+      await this.#dependencies.catchUp(this.#untilLost.signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Looks the candidates up, all at once, and puts those that are new on their way; gives those that the state refuses. */
+  async #admitAll(
+    candidates: readonly Candidate[],
+    results: (SubmitResult | Promise<SubmitResult>)[],
+  ): Promise<Candidate[]> {
+    if (candidates.length === 0) return [];
     const { chain, flatState, mempool, isCaughtUp } = this.#dependencies;
     if (!isCaughtUp()) {
       for (const { position } of candidates) results[position] = refused(NOT_CAUGHT_UP);
-      return;
+      return [];
     }
     const [states, accounts] = await Promise.all([
       chain.transactionStates(candidates.map(({ recovered }) => recovered.hash)),
       flatState.accounts(candidates.map(({ recovered }) => recovered.sender)),
     ]);
+    const doubted: Candidate[] = [];
     for (const [position, candidate] of candidates.entries()) {
-      const { recovered } = candidate;
-      const { hash } = recovered;
+      const { hash } = candidate.recovered;
       const state = states[position] ?? (mempool.get(hash) && { state: 'pending' as const });
       if (state !== undefined) {
         results[candidate.position] = { kind: 'admitted', hash, alreadyKnown: true, state };
         continue;
       }
       const account = accounts[position] ?? { nonce: 0n, balance: 0n };
-      results[candidate.position] = this.#admit(candidate, account);
+      const result = this.#admit(candidate, account);
+      results[candidate.position] = result;
+      if ('kind' in result) doubted.push(candidate);
     }
+    return doubted;
   }
 
   #admit(

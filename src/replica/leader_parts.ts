@@ -14,6 +14,8 @@ interface LeaderDependencies {
   readonly roots: RootAgreement;
   readonly propose: (command: Command) => ProposalAccepted | ProposalRefusal;
   readonly leadership: () => Leadership;
+  /** Resolves once everything that was committed before the call is applied here. */
+  readonly catchUp: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onFatal: (error: unknown) => void;
@@ -22,7 +24,7 @@ interface LeaderDependencies {
 /** Where the transactions of a leader come in. */
 export function makeAdmission(
   { config, genesis }: MemberOptions,
-  { ledger, parts, propose, leadership, clock }: LeaderDependencies,
+  { ledger, parts, propose, leadership, catchUp, clock }: LeaderDependencies,
 ): Admission {
   const { batchTransactionsMax, batchDelayMsMax } = config.admission;
   const { mempool, chain } = parts.ledger;
@@ -41,6 +43,7 @@ export function makeAdmission(
         const { role, term } = leadership();
         return role === 'leader' && ledger.head.appliedTerm === term;
       },
+      catchUp,
     },
   );
 }

@@ -137,6 +137,7 @@ export class Member {
       roots: this.#agreement,
       propose: (command: Command) => this.#propose(command),
       leadership: () => this.#leadership,
+      catchUp: (signal: AbortSignal) => this.driver.linearize(signal),
       onFatal: (error: unknown) => this.#fatal(error),
     };
     this.admission = makeAdmission(options, leading);

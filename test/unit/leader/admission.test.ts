@@ -3,6 +3,7 @@ import { CryptoError } from '../../../src/crypto/crypto_error.ts';
 import { InThreadRecovery } from '../../../src/crypto/recovery.ts';
 import { transactionHash } from '../../../src/crypto/transaction.ts';
 import { Admission } from '../../../src/leader/admission.ts';
+import type { FlatState } from '../../../src/ledger/flat_state.ts';
 import { bytesEqual } from '../../../src/lib/bytes.ts';
 import type { PooledTransaction } from '../../../src/mempool/pooled_transaction.ts';
 import type { ProposalAccepted, ProposalRefusal } from '../../../src/raft/ready.ts';
@@ -23,6 +24,8 @@ let clock: ManualClock;
 let admission: Admission;
 let recovery: InThreadRecovery;
 let isCaughtUp: boolean;
+let accounts: FlatState['accounts'];
+let catchUp: (signal: AbortSignal) => Promise<void>;
 let propose: (command: Command) => ProposalAccepted | ProposalRefusal;
 
 const NOT_LEADER = { refused: 'not-leader', leader: 2 } as const;
@@ -32,6 +35,9 @@ beforeEach(async () => {
   clock = new ManualClock();
   recovery = new InThreadRecovery();
   isCaughtUp = true;
+  const { flatState } = node;
+  accounts = (addresses) => flatState.accounts(addresses);
+  catchUp = async () => undefined;
   propose = node.propose;
   const { mempool, chain } = node.opened;
   admission = new Admission(
@@ -40,12 +46,13 @@ beforeEach(async () => {
       recovery: { recover: (raws) => recovery.recover(raws) },
       mempool,
       chain,
-      flatState: node.flatState,
+      flatState: { accounts: (addresses) => accounts(addresses) },
       clock,
       propose: (command) => propose(command),
       nextHeight: () => 1,
       chainTimeMs: () => node.ledger.head.decided.block.header.timestampMs,
       isCaughtUp: () => isCaughtUp,
+      catchUp: (signal) => catchUp(signal),
     },
   );
 });
@@ -190,6 +197,33 @@ describe('Admission', () => {
     expect(results.map(codeOf)).toEqual(['NOT_ADMITTED', 'MALFORMED_TRANSACTION']);
     isCaughtUp = true;
     expect((await admission.submit([transfer(20n)])).map(codeOf)).toEqual(['NONCE_TOO_FAR']);
+  });
+
+  it('looks again at what its state refuses once that is as new as the submission', async () => {
+    const current = accounts;
+    accounts = async (addresses) => addresses.map(() => undefined);
+    catchUp = async () => {
+      accounts = current;
+    };
+    const submitted = admission.submit([transfer(0n)]);
+    await flush();
+    await applyNext();
+    expect((await submitted).map(codeOf)).toEqual(['admitted']);
+  });
+
+  it('scenario 35: refuses nothing for good when it leads no more and does not know it', async () => {
+    accounts = async (addresses) => addresses.map(() => undefined);
+    catchUp = () => Promise.reject(new Error('nobody answers'));
+    expect((await admission.submit([transfer(0n)])).map(codeOf)).toEqual(['NOT_ADMITTED']);
+    catchUp = (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+    const submitted = admission.submit([transfer(0n)]);
+    await quiet();
+    admission.leadershipLost();
+    expect((await submitted).map(codeOf)).toEqual(['NOT_ADMITTED']);
+    expect(reservesNothing()).toBe(true);
   });
 
   it('counts what is on its way: a nonce gap is none, the balance is spent once', async () => {
