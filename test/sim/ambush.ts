@@ -7,9 +7,10 @@ const WATCH_MS = 1;
 /** Shares of leaders that are struck when they are new, when histories part. */
 const NEW_LEADER_RATES = [0, 0.3, 0.8];
 const CHURN_RATE = 0.9;
-/** Shares of changes of the membership, and of installs of snapshots, that are struck in their midst. */
+/** Share of changes of the membership that are struck in their midst. */
 const CHANGE_RATE = 0.3;
-const INSTALL_RATE = 0.5;
+/** Shares of what a process does beside serving that are struck in their midst. */
+const TASK_RATES = { boot: 0.1, compaction: 0.1, install: 0.5 };
 const DELAYS_MEAN_MS = [0.1, 1, 5, 20];
 
 const ON_LEADERS = [
@@ -19,7 +20,7 @@ const ON_LEADERS = [
   'isolateLeader',
   'isolateAndPauseLeader',
 ] as const;
-const ON_INSTALLS = ['powerOff', 'powerOff', 'kill'] as const;
+const ON_TASKS = ['powerOff', 'powerOff', 'kill'] as const;
 
 /** What an ambush needs of whoever breaks things. */
 interface Striker {
@@ -34,10 +35,10 @@ export class Ambush {
   readonly #leader: () => SimProcess | undefined;
   readonly #striker: Striker;
   readonly #newLeaderRate: number;
-  /** What was met already: the highest term of a leader, the last change, and every install. */
+  /** What was met already: the highest term of a leader, the last change, the task of each process. */
   #term = 0;
   #change = 0;
-  readonly #installs = new WeakSet<SimProcess>();
+  readonly #tasks = new WeakMap<SimProcess, SimProcess['task']>();
 
   constructor(world: World, leader: () => SimProcess | undefined, striker: Striker) {
     this.#world = world;
@@ -50,7 +51,7 @@ export class Ambush {
   start(): void {
     this.#striker.after(WATCH_MS, () => {
       this.#watchLeader();
-      this.#watchInstalls();
+      this.#watchTasks();
       this.start();
     });
   }
@@ -70,11 +71,12 @@ export class Ambush {
       this.#strikeSometimes(CHANGE_RATE, ON_LEADERS, leader);
   }
 
-  #watchInstalls(): void {
+  #watchTasks(): void {
     for (const { process } of this.#world.machines.values()) {
-      if (process?.installs !== true || this.#installs.has(process)) continue;
-      this.#installs.add(process);
-      this.#strikeSometimes(INSTALL_RATE, ON_INSTALLS, process);
+      if (process === undefined || this.#tasks.get(process) === process.task) continue;
+      const { task } = process;
+      this.#tasks.set(process, task);
+      if (task !== undefined) this.#strikeSometimes(TASK_RATES[task], ON_TASKS, process);
     }
   }
 

@@ -97,7 +97,7 @@ export class SimDisk {
       },
       list: async (path) => {
         await pause();
-        return this.#names(path);
+        return files.list(path);
       },
       readText: async (path) => {
         this.#checkRead();
@@ -121,23 +121,15 @@ export class SimDisk {
     };
   }
 
-  /** A folder is a name in the folder above it, and is there as soon as something is in it. */
+  /** A folder is a name in the folder above it. */
   async #makeFolder(path: string): Promise<void> {
     this.#folders.add(path);
     const names = await this.files.list(dirname(path));
     if (!names.includes(basename(path))) await this.files.open(path, 'create');
   }
 
-  async #names(path: string): Promise<string[]> {
-    const names = new Set(await this.files.list(path));
-    for (const folder of this.#folders)
-      if (dirname(folder) === path && (await this.files.list(folder)).length > 0)
-        names.add(basename(folder));
-    return [...names];
-  }
-
   async #removeTree(path: string): Promise<void> {
-    for (const name of await this.#names(path)) await this.#removeTree(join(path, name));
+    for (const name of await this.files.list(path)) await this.#removeTree(join(path, name));
     const names = await this.files.list(dirname(path));
     if (names.includes(basename(path))) await this.files.remove(path);
   }
@@ -145,6 +137,16 @@ export class SimDisk {
   /** A process starts: what it meets from now on is its own trouble. */
   beginLife(): void {
     if (!this.faulty) this.troubled = false;
+  }
+
+  /** What was in a folder whose own name a power failure took back is gone with it. */
+  async settle(): Promise<void> {
+    const { files } = this;
+    for (const folder of this.#folders) {
+      const names = await files.list(dirname(folder));
+      if (names.includes(basename(folder))) continue;
+      for (const name of await files.list(folder)) files.removeBehindTheBack(join(folder, name));
+    }
   }
 
   /** The process dies; what it wrote is still in the cache of the machine. */

@@ -49,6 +49,8 @@ export const THEMES = {
   transfers: ['transferAndIsolateLeader', 'open'],
   /** What a member promised must outlive it. */
   restarts: ['isolateLeader', 'kill', 'powerOff', 'powerOff', 'open', 'open'],
+  /** Some hear the leader and some do not. */
+  deafness: ['blockOneWay', 'blockOneWay', 'kill', 'powerOff', 'open'],
   powerLoss: ['powerOff', 'powerOff', 'powerOffAll', 'kill'],
   disks: ['powerOff', 'failOperation', 'fillDisk', 'failReads', 'stallDisk', 'flipBit', 'kill'],
 } as const satisfies Record<string, readonly Fault[]>;

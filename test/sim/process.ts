@@ -66,8 +66,8 @@ export class SimProcess {
   readonly #snapshots: SnapshotFetch;
   #running: Running | undefined;
   #stopping = false;
-  /** It is putting a snapshot in the place of state and log. */
-  installs = false;
+  /** What it does beside serving. */
+  task: 'boot' | 'compaction' | 'install' | undefined = 'boot';
   readonly #proposals = new Map<number, Proposal>();
 
   constructor(machine: Machine, world: World) {
@@ -161,6 +161,7 @@ export class SimProcess {
   async #boot(): Promise<void> {
     const { machine, life } = this;
     const { checker, settings, dice, defect } = this.#world;
+    await machine.disk.settle();
     const folders = machine.disk.mountFolders(life);
     const generation = await openGeneration(MEMBER_FOLDER, folders);
     const store = machine.openStore(generation.number);
@@ -189,6 +190,7 @@ export class SimProcess {
     const driver = this.#driver(core, durable, store);
     this.#running = { generation, wal, store, core, driver };
     driver.start();
+    this.task = undefined;
     this.#keepHouse();
     machine.booted();
   }
@@ -284,7 +286,12 @@ export class SimProcess {
     const { wal, store } = running;
     const kept = Math.min(store.flushed.applied, wal.lastIndex) - this.#world.settings.tailEntries;
     const index = this.#world.defect.compactTo?.(kept, this) ?? kept;
-    if (index > wal.base.index) wal.compact(index).catch((thrown) => this.#die(thrown));
+    if (index <= wal.base.index) return;
+    this.task = 'compaction';
+    const done = () => {
+      if (this.task === 'compaction') this.task = undefined;
+    };
+    this.#guard(wal.compact(index).then(done));
   }
 
   #offer({ applied: index, appliedTerm: term, ...rest }: StoreState): void {
@@ -297,7 +304,7 @@ export class SimProcess {
   async #install(snapshot: StoreState): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
-    this.installs = true;
+    this.task = 'install';
     const { machine, life } = this;
     const folders = machine.disk.mountFolders(life);
     await running.driver.stop();
