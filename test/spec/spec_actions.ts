@@ -132,7 +132,10 @@ export function clientRequests(
   const { term } = server;
   for (let index = server.log.lastIndex + 1; index <= lastIndex; index += 1) {
     const isChange = configuration?.index === index;
-    if (isChange) requireChangeAllowed(server, configuration.configuration);
+    if (isChange) {
+      requireChangeAllowed(server, configuration.configuration);
+      beginQuorumCheckAnew(server, configuration.configuration);
+    }
     const entry: SpecEntry = {
       term,
       written: undefined,
@@ -141,6 +144,14 @@ export function clientRequests(
     server.log = server.log.append(entry);
     if (isChange) server.configurations.push(configuration);
   }
+}
+
+/**
+ * The quorum check counts in another configuration now: those that were silent may have become its quorum, and
+ * new voters were not asked yet. It misses nobody before the next check.
+ */
+function beginQuorumCheckAnew(server: Server, { voters, outgoing }: TraceConfiguration): void {
+  for (const voter of [...voters, ...outgoing]) server.heardAt.set(voter, server.ticks);
 }
 
 function requireChangeAllowed(server: Server, after: TraceConfiguration): void {
