@@ -35,6 +35,9 @@ export async function openGeneration(
     const generation = generationOf(memberFolder, number);
     if (!names.includes(nameOf(number)))
       throw currentError(memberFolder, `it names ${generation.directory}, which is not there`);
+    // A process that was killed may have named it without waiting until the name was durable: what is
+    // acknowledged from now on must not vanish behind the name that was there before.
+    await files.syncFolder(memberFolder);
     return generation;
   });
 }

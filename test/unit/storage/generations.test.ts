@@ -72,6 +72,20 @@ test('scenario 47: the folder and all names in it are durable before CURRENT say
   ]);
 });
 
+test('scenario 47: a name that a killed process left in the cache is durable before anything rests on it', async () => {
+  const first = await current();
+  const next = await beginGeneration(folder, first, nodeFolderFiles);
+  // The rename was done, the process died before the folder was synced.
+  await writeFile(join(folder, 'CURRENT'), 'generation-2\n');
+  const synced: string[] = [];
+  const found = await openGeneration(folder, {
+    ...nodeFolderFiles,
+    syncFolder: async (path) => void synced.push(path),
+  });
+  expect(found).toEqual(next);
+  expect(synced).toEqual([folder]);
+});
+
 test('nothing is made anew beside data whose CURRENT is missing or wrong', async () => {
   const first = await current();
   await mkdir(first.stateDirectory);
