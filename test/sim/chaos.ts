@@ -18,7 +18,6 @@ export class Chaos {
   readonly #world: World;
   readonly #operator: Operator;
   readonly #leader: () => SimProcess | undefined;
-  readonly #meanMs: number;
   readonly #downMeanMs: number;
   #running = true;
 
@@ -26,9 +25,7 @@ export class Chaos {
     this.#world = world;
     this.#operator = operator;
     this.#leader = leader;
-    const { dice, settings } = world;
-    this.#downMeanMs = dice.pick([20, 100, 300]);
-    this.#meanMs = settings.churn ? 600 : dice.pick([20, 60, 200, 600]);
+    this.#downMeanMs = world.dice.pick([20, 100, 300]);
   }
 
   start(): void {
@@ -60,9 +57,9 @@ export class Chaos {
   }
 
   #strikeSometimes(): void {
-    const { dice } = this.#world;
-    this.#after(dice.exponential(this.#meanMs), () => {
-      const action = dice.pick(this.#world.settings.faults);
+    const { dice, settings } = this.#world;
+    this.#after(dice.exponential(settings.faultMeanMs), () => {
+      const action = dice.pick(settings.faults);
       this.#strike(action, this.#victim(action));
       this.#strikeSometimes();
     });

@@ -164,7 +164,7 @@ export const DEFECTS: readonly KnownDefect[] = [
   {
     name: 'the term is not persisted beside entries',
     defect: { log: forgetTerm },
-    seeds: 20,
+    seeds: 60,
   },
   {
     name: 'the leader counts its unflushed log (scenario 3)',
@@ -180,23 +180,23 @@ export const DEFECTS: readonly KnownDefect[] = [
   {
     name: 'a matching suffix is truncated (scenario 16)',
     defect: { core: TruncatingRaft },
-    seeds: 20,
+    seeds: 40,
   },
   {
     name: 'reads are served without a quorum (scenario 35)',
     defect: { core: UnconfirmedReadsRaft },
-    seeds: 40,
+    seeds: 60,
   },
   {
     name: 'reads precede the no-op (scenario 36)',
     defect: { core: EarlyReadsRaft },
-    seeds: 60,
+    seeds: 80,
   },
   { name: 'votes ignore the log (scenario 4)', defect: { core: CarelessVoterRaft }, seeds: 20 },
   {
     name: 'the commit index is not clamped (scenario 24)',
     defect: { core: UnclampedCommitRaft },
-    seeds: 20,
+    seeds: 40,
   },
   {
     name: 'half of an even cluster is a majority (scenario 22)',

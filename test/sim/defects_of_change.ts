@@ -172,6 +172,19 @@ function onWallClock(clock: Clock): Clock {
   return { ...clock, monotonicMs: () => clock.wallMs() };
 }
 
+/** Many readers, some of which go on asking a leader that was. */
+const READERS = {
+  leases: true,
+  clients: 6,
+  thinkMeanMs: 3,
+  readRate: 0.5,
+  leaderRate: 0.5,
+  faithfulRate: 0.8,
+  faultMeanMs: 200,
+} as const;
+/** Even clusters whose operator never rests. */
+const RESTLESS = { changes: true, changeMeanMs: 15, size: 4 } as const;
+
 export const DEFECTS_OF_CHANGE: readonly KnownDefect[] = [
   {
     name: 'a joint configuration counts the new voters alone (scenario 61)',
@@ -194,14 +207,14 @@ export const DEFECTS_OF_CHANGE: readonly KnownDefect[] = [
   {
     name: 'a change begins while another is pending (scenario 55)',
     defect: { core: ImpatientRaft },
-    seeds: 60,
-    wishes: { changes: true, size: 4, faults: THEMES.rivals },
+    seeds: 100,
+    wishes: { ...RESTLESS, churn: true },
   },
   {
     name: 'voters change in one step before a commit in the term (scenario 54)',
     defect: { core: OneStepRaft },
     seeds: 600,
-    wishes: { changes: true, size: 4, faults: THEMES.rivals },
+    wishes: { ...RESTLESS, faults: ['isolateLeader'], faultMeanMs: 60 },
   },
   {
     name: 'a restart forgets the uncommitted configuration (scenario 57)',
@@ -235,19 +248,19 @@ export const DEFECTS_OF_CHANGE: readonly KnownDefect[] = [
   {
     name: 'a lease counts on the wall clock (scenario 39)',
     defect: { clock: onWallClock },
-    seeds: 130,
-    wishes: { leases: true, faults: THEMES.pauses },
+    seeds: 150,
+    wishes: { ...READERS, faults: THEMES.pauses },
   },
   {
     name: 'a lease outlasts the votes that it rests on (scenario 38)',
     defect: { core: LongLeaseRaft },
-    seeds: 100,
-    wishes: { leases: true, faults: THEMES.pauses },
+    seeds: 200,
+    wishes: { ...READERS, faults: THEMES.pauses },
   },
   {
     name: 'a lease outlasts a transfer (scenario 41)',
     defect: { core: LeaseBeyondTransferRaft },
-    seeds: 150,
-    wishes: { leases: true, faults: THEMES.transfers },
+    seeds: 250,
+    wishes: { ...READERS, faults: THEMES.transfers },
   },
 ];

@@ -21,7 +21,7 @@ export const MEMBER_FOLDER = '/member';
 
 /** A sync that is held up looks again after this time whether the disk goes on. */
 const STALL_LOOK_MS = 50;
-const PAUSE_MEAN_MS = 0.3;
+const PAUSE_MEAN_MS = 0.5;
 
 /** What a power failure leaves of what was not synced: a write may be whole, lost, or torn. */
 const TORN_SHARES = [0, 0, 0.1, 0.5, 0.9, 1, 1];

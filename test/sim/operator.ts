@@ -12,8 +12,6 @@ import type { World } from './world.ts';
 
 const VOTERS_MAX = 7;
 const MEMBERS_MAX = 9;
-/** Mean time between two looks at the cluster. */
-const LOOK_MEANS_MS = [15, 60, 200];
 /** Share of looks at any leader, not that of the highest term. */
 const STALE_RATE = 0.3;
 /** Share of looks at which something is changed that nobody needs to change. */
@@ -37,19 +35,17 @@ export class Operator {
   /** A machine that is ready to join and was not taken yet. */
   #spare: Machine | undefined;
   #whims: boolean;
-  readonly #lookMeanMs: number;
 
   constructor(world: World, leader: () => SimProcess | undefined) {
     this.#world = world;
     this.#leader = leader;
     this.#nextId = world.initial.highestId + 1;
     this.#whims = world.settings.changes;
-    this.#lookMeanMs = world.dice.pick(LOOK_MEANS_MS);
   }
 
   start(): void {
-    const { events, dice } = this.#world;
-    events.schedule(dice.exponential(this.#lookMeanMs), () => {
+    const { events, dice, settings } = this.#world;
+    events.schedule(dice.exponential(settings.changeMeanMs), () => {
       this.#look();
       this.start();
     });
@@ -79,7 +75,10 @@ export class Operator {
     return true;
   }
 
-  #staysHealthy({ voters, outgoing, learners }: Configuration, victim: MemberId): boolean {
+  #staysHealthy(
+    { voters, outgoing, learners }: Configuration,
+    victim: MemberId | undefined,
+  ): boolean {
     const learnerIds = learners.map(({ id }) => id);
     const unfit = [...voters, ...outgoing, ...learnerIds].filter(
       (id) => id === victim || this.#isUnfit(id),
@@ -167,11 +166,12 @@ export class Operator {
     return voters.length + learners.length < VOTERS_MAX && members.length < MEMBERS_MAX;
   }
 
-  #mayRemove({ voters, learners }: Configuration, id: MemberId): boolean {
+  /** Learners count too: they may be voters next. */
+  #mayRemove(configuration: Configuration, id: MemberId): boolean {
+    const { voters, learners } = configuration;
     if (learners.some((learner) => learner.id === id)) return true;
     const left = voters.filter((voter) => voter !== id);
-    const unfit = left.filter((voter) => this.#isUnfit(voter)).length;
-    return left.length > 0 && 2 * unfit < left.length;
+    return left.length > 0 && this.#staysHealthy({ ...configuration, voters: left }, undefined);
   }
 
   #add(promotion: 'automatic' | 'manual', replaces?: MemberId): ConfigurationChange {

@@ -50,10 +50,14 @@ export interface Settings {
   readonly churn: boolean;
   /** The membership changes all the time. */
   readonly changes: boolean;
+  /** Mean time between two looks of the operator at the cluster. */
+  readonly changeMeanMs: number;
   /** Members are upgraded one after another to a protocol that the old ones refuse, and the other way round. */
   readonly upgrade: boolean;
   /** The kinds of faults that happen; each as often as it is in the list. */
   readonly faults: readonly Fault[];
+  /** Mean time between two of them. */
+  readonly faultMeanMs: number;
 }
 
 const HEARTBEAT_TICKS = 2;
@@ -62,20 +66,17 @@ const TICK_MS = 10;
 const LEASE_DRIFT = 0.02;
 
 /** What a test may insist on, where the dice would decide otherwise. */
-export type Wishes = Partial<
-  Pick<Settings, 'churn' | 'changes' | 'upgrade' | 'size' | 'faults'>
-> & {
-  readonly leases?: boolean;
-};
+export type Wishes = Partial<Settings> & { readonly leases?: boolean };
 
 export function drawSettings(dice: Dice, wishes: Wishes): Settings {
-  const churn = dice.chance(0.15) || wishes.churn === true;
+  const { leases: wantsLeases, ...fixed } = wishes;
+  const churn = dice.chance(0.15) || fixed.churn === true;
   const tight = churn || dice.chance(0.3);
-  const leases = dice.chance(0.3) || wishes.leases === true;
+  const leases = dice.chance(0.3) || wantsLeases === true;
   const electionTicks = dice.pick([5, 10, 10]);
   const size = churn ? 5 : dice.pick([3, 3, 3, 3, 3, 5, 5, 5, 7, 4, 2, 1]);
   return {
-    size: wishes.size ?? size,
+    size,
     network: drawNetwork(dice),
     tickMs: TICK_MS,
     raft: {
@@ -89,7 +90,7 @@ export function drawSettings(dice: Dice, wishes: Wishes): Settings {
     gatherMs: dice.pick([0, 0.1, 2]),
     applyMeanMs: dice.pick([0, 0, 5]),
     fsyncMeansMs: dice.pick([[0.3], [2], [0.3, 2, 8]]),
-    diskPauseRate: dice.pick([0, 0.3]),
+    diskPauseRate: dice.pick([0, 0.3, 1]),
     segmentBytes: dice.pick([6, 8, 32]) * 1024,
     cacheBytesMax: dice.pick([1, 8, 1024]) * 1024,
     flushMeanMs: dice.pick([50, 200, 1_000]),
@@ -104,9 +105,12 @@ export function drawSettings(dice: Dice, wishes: Wishes): Settings {
     faithfulRate: dice.pick([0.2, 0.8]),
     paddingBytesMax: dice.pick([0, 20, 300]),
     churn,
-    changes: dice.chance(0.5) || wishes.changes === true,
-    upgrade: dice.chance(0.1) || wishes.upgrade === true,
-    faults: wishes.faults ?? drawFaults(dice, { churn, leases }),
+    changes: dice.chance(0.5),
+    changeMeanMs: dice.pick([15, 60, 200]),
+    upgrade: dice.chance(0.1),
+    faults: drawFaults(dice, { churn, leases }),
+    faultMeanMs: churn ? 600 : dice.pick([20, 60, 200, 600]),
+    ...fixed,
   };
 }
 

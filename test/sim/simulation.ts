@@ -177,7 +177,7 @@ export class Simulation {
     let nextPollMs = 0;
     let best = 0;
     let stopped = false;
-    const readers = new Map<MemberId, 'asked' | 'served'>();
+    const readers = new Map<MemberId, SimProcess | 'served'>();
     const acknowledged = this.#history.acknowledged;
     await this.#runUntil(() => {
       const { nowMs } = this.#events;
@@ -232,16 +232,16 @@ export class Simulation {
     });
   }
 
-  #serves({ members }: Configuration, readers: Map<MemberId, 'asked' | 'served'>): boolean {
+  #serves({ members }: Configuration, readers: Map<MemberId, SimProcess | 'served'>): boolean {
     let served = true;
     for (const { id } of members) {
-      const state = readers.get(id);
-      if (state === 'served') continue;
+      const asked = readers.get(id);
+      if (asked === 'served') continue;
       served = false;
-      if (state === 'asked') continue;
       const process = this.#world.machines.get(id)?.process;
-      if (process === undefined) continue;
-      readers.set(id, 'asked');
+      // Who was asked and has been restarted since does not answer any more.
+      if (process === undefined || process === asked) continue;
+      readers.set(id, process);
       process.read(0, new AbortController().signal, (answer) => {
         if (answer === 'refused') readers.delete(id);
         else readers.set(id, 'served');
