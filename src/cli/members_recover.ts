@@ -60,7 +60,7 @@ export function registerMembersRecover(members: Command): void {
         `Its chain goes on above height ${decidedHeight}, with certificates of round ${recoveries}.`,
       );
       console.log(
-        `${lost.join(' and ')} are out of ${config.file}. Start it, then add members under new ids:`,
+        `${config.file} is without ${lost.join(' and ')}. Start the member, then add others under new ids:`,
       );
       console.log(`\n  npx blockraft member --config ${config.file} --id ${id}\n`);
     });
@@ -82,10 +82,10 @@ function procedureText(id: number, lost: readonly number[]): string {
     `This makes member ${id} the only voter of its cluster, and gives up ${names}.`,
     '',
     'Before:',
-    `  1. Make sure that ${names} can never run again: destroy or wipe their disks. Nothing technical stops a`,
-    '     majority of them from going on as the old cluster; two chains would then be signed with one key.',
-    `  2. If several members survive, take the one with the highest commit index ("blockraft status" before, or`,
-    '     its log): the others are lost too, and join again under new ids.',
+    `  1. Make sure that ${names} can never run again: destroy or wipe the disks. Nothing technical`,
+    '     stops a majority of the lost from going on as the old cluster; two chains would be signed with one key.',
+    '  2. If several members survive, keep the one whose log reaches furthest ("blockraft wal inspect": the higher',
+    '     last term counts, then the higher index). The others are lost too: wipe them, and add new members.',
     `  3. Stop member ${id} and keep a copy of its data folder.`,
     '',
     'What happens: everything in its log counts as committed; a new term begins; the configuration has one voter',
