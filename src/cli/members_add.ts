@@ -96,6 +96,7 @@ function withJoinFlags(command: Command): Command {
 function join(request: Join, flags: JoinFlags): Promise<void> {
   return withAdmin(flags, async (access) => {
     const view = await lookAt(access);
+    requireNewOrTheSame(request, view);
     const file = await fileWith(access, request, { flags, view });
     const { ensureMemberCertificate } = await import('./tls_folder.ts');
     const certificate = await ensureMemberCertificate(
@@ -123,11 +124,30 @@ function join(request: Join, flags: JoinFlags): Promise<void> {
       });
     if (joined === undefined) return;
     console.log(
-      flags.manual
+      !votes(last, request.id)
         ? `member ${request.id} has caught up; npx blockraft members promote ${request.id} lets it vote`
         : `member ${request.id} votes; ${votersText(last)}`,
     );
   });
+}
+
+/** Whoever votes, or was added otherwise, takes nobody's place: an id is mistaken. Throws a CliError. */
+function requireNewOrTheSame({ id, replaced }: Join, view: MembersMessage): void {
+  const isThere = view.members.some((one) => one.id === id);
+  // In a joint configuration a member that takes another's place votes while that one is still there.
+  if (replaced === undefined || !isThere || view.joint || takesPlace(view, { id, replaced }))
+    return;
+  throw new CliError(
+    'refused',
+    `member ${id} is in the cluster already and does not replace ${replaced}: take a new id, above ${view.highestId}`,
+  );
+}
+
+/** Whether the one is there in the place of the other, or to take it. */
+function takesPlace({ members }: MembersMessage, { id, replaced }: Join): boolean {
+  const member = members.find((one) => one.id === id);
+  if (member === undefined) return false;
+  return member.replaces === replaced || members.every((one) => one.id !== replaced);
 }
 
 /** The cluster file with the new member, checked and not written yet; as it is when it has the member already. */
@@ -201,7 +221,8 @@ async function askToJoin(
     priority,
     promotion,
   };
-  const isReached = (view: MembersMessage): boolean => view.members.some((one) => one.id === id);
+  // Of an addition `replaced` is undefined, which no member is.
+  const isReached = (view: MembersMessage): boolean => takesPlace(view, { id, replaced });
   const view =
     replaced === undefined
       ? await client.reach({ method: 'AddMember', request: addition, isReached }, patience)

@@ -35,10 +35,12 @@ export function registerMembersPromote(members: Command): void {
       const id = memberId(text);
       const view = await withAdmin(flags, async (access) => {
         await lookAt(access);
-        return access.client.reach(
+        const reached = await access.client.reach(
           { method: 'PromoteMember', request: { id }, isReached: (now) => votes(now, id) },
           access.patience,
         );
+        await forgetMembers(access.config, goneOf(access.config, reached));
+        return reached;
       });
       if (flags.json) printJson({ id, configurationIndex: view.configurationIndex });
       else console.log(`member ${id} votes`);
@@ -69,7 +71,9 @@ export function registerMembersRemove(members: Command): void {
         const { configurationIndex } = view;
         if (flags.json) return printJson({ id, configurationIndex, voters: votersOf(view) });
         console.log(`member ${id} is removed; ${votersText(view)}`);
-        console.log(`its data folder is of no use any more: ${dataFolderText(access, id)}`);
+        const known = access.config.members.find((member) => member.id === id);
+        if (known !== undefined)
+          console.log(`its data folder is of no use any more: ${known.dataFolder}`);
       });
     });
 }
@@ -109,7 +113,8 @@ export function registerMembersUpdate(members: Command): void {
         throw new CliError('usage', 'give what changes: --host, a port or --priority');
       await withAdmin(flags, async (access) => {
         const known = (await lookAt(access)).members.find((member) => member.id === id);
-        if (known === undefined) throw new CliError('refused', `there is no member ${id}`);
+        if (known === undefined)
+          throw new CliError('refused', `there is no member ${id} in the cluster`);
         const address = {
           host: host ?? known.host,
           peerPort: peerPort ?? known.peerPort,
@@ -130,6 +135,8 @@ export function registerMembersUpdate(members: Command): void {
           console.log(
             `its certificate must name the new host: npx blockraft certs rotate ${access.config.file} --only member-${id}`,
           );
+        if ([host, peerPort, apiPort, adminPort].some((value) => value !== undefined))
+          console.log(`then start it anew with the changed ${access.config.file}`);
       });
     });
 }
@@ -157,6 +164,11 @@ export async function forgetMembers(config: Config, ids: readonly number[]): Pro
     gone.reduce(withoutMember, text),
   );
   await writeClusterFile(change);
+}
+
+/** Members of the cluster file that were in the cluster once: what a promoted member replaced, for one. */
+function goneOf({ members }: Config, view: MembersMessage): number[] {
+  return members.map(({ id }) => id).filter((id) => isGone(view, id));
 }
 
 /** Whether a member votes and no change is under way. */
@@ -217,11 +229,6 @@ async function updatedFile(
     }),
   );
   return { write: () => writeClusterFile(change) };
-}
-
-function dataFolderText({ config }: AdminAccess, id: number): string {
-  const member = config.members.find((candidate) => candidate.id === id);
-  return member?.dataFolder ?? 'on its machine';
 }
 
 function portNumber(text: string): number {

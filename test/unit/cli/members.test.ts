@@ -247,6 +247,32 @@ describe('members replace', () => {
     expect((await reload(operated)).members.length).toBe(3);
     expect((await members(operated, 'replace', '3', '3')).code).toBe(2);
   });
+
+  test("refuses a member that is there already and takes nobody's place", async () => {
+    const operated = await operatedCluster();
+    await members(operated, 'add', '4', '--manual', '--no-wait');
+    const text = await readFile(operated.config.file, 'utf8');
+    for (const id of ['2', '4']) {
+      const { code, stdout, stderr } = await members(operated, 'replace', '3', id, '--no-wait');
+      expect([code, stdout]).toEqual([4, '']);
+      expect(stderr).toContain(`member ${id} is in the cluster already and does not replace 3`);
+    }
+    expect(operated.cluster.changes).toEqual(['add']);
+    expect(await readFile(operated.config.file, 'utf8')).toBe(text);
+  });
+
+  test('with --manual goes on when it is repeated, and promote takes the old one out of the file', async () => {
+    const operated = await operatedCluster();
+    for (const _ of [1, 2]) {
+      const { code, stdout } = await members(operated, 'replace', '3', '4', '--manual');
+      expect([code, stdout]).toEqual([0, expect.stringContaining('members promote 4')]);
+    }
+    expect(operated.cluster.changes).toEqual(['replace 3']);
+    expect((await members(operated, 'promote', '4')).code).toBe(0);
+    expect((await reload(operated)).members.map(({ id }) => id)).toEqual([1, 2, 4]);
+    const { stdout } = await members(operated, 'add', '4', '--manual');
+    expect(stdout).toContain('member 4 votes; the voters are 1, 2, 4');
+  });
 });
 
 describe('members update', () => {
@@ -262,6 +288,7 @@ describe('members update', () => {
       '127.0.0.9',
     );
     expect([code, stdout]).toEqual([0, expect.stringContaining('--only member-1')]);
+    expect(stdout).toContain(`then start it anew with the changed ${operated.config.file}`);
     const expected = { host: '127.0.0.9', priority: 0 };
     expect(memberOf(await reload(operated), 1)).toMatchObject(expected);
     expect(operated.cluster.configuration.members[0]).toMatchObject({
