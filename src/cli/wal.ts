@@ -46,7 +46,8 @@ function registerVerify(wal: Command): void {
     .summary('check every record of a log')
     .description(
       'Reads every record of the log of a stopped member and checks all checksums and that nothing is ' +
-        `missing. Exit status ${EXIT.ok} only when all is sound.`,
+        `missing in between. Exit status ${EXIT.ok} only when all is sound. A log that was cut off at its end looks ` +
+        'sound: whether it reaches as far as the state is what the member checks when it starts.',
     )
     .argument('<folder>', "a member's data folder, or the folder of a log")
     .option('--json', 'print one JSON object')
@@ -64,13 +65,14 @@ function registerVerify(wal: Command): void {
       const { damage } = report;
       if (damage.length > 0) process.exitCode = EXIT.failure;
       if (flags.json) {
-        printJson({ sound: damage.length === 0, damage, ...countsOf(report) });
+        const unfinishedBytes = report.tail?.remainsBytes ?? 0;
+        printJson({ sound: damage.length === 0, damage, ...countsOf(report), unfinishedBytes });
         return;
       }
-      const { damageText, HOW_TO_GO_ON } = await import('./wal_report.ts');
+      const { damageText, HOW_TO_GO_ON, unfinishedText } = await import('./wal_report.ts');
       for (const one of damage) console.error(`blockraft: ${damageText(one)}`);
       if (damage.length > 0) console.error(`blockraft: ${HOW_TO_GO_ON}`);
-      else console.log(soundText(report));
+      else console.log(`${soundText(report)}${unfinishedText(report)}`);
     });
 }
 

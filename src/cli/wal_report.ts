@@ -2,8 +2,8 @@ import type { LogDamage, LogReport, PlacedRecord } from '../wal/examine.ts';
 import { grouped, tableText } from './table.ts';
 
 export const HOW_TO_GO_ON =
-  'entries that were acknowledged may be lost, so nothing repairs this log: check the disk, remove the ' +
-  'member from the cluster and let it join again under a new member id with an empty data folder';
+  'entries that were acknowledged may be lost, so nothing repairs this log: check the disk, and put a ' +
+  'new member in the place of this one with "blockraft members replace"';
 
 /** A log as people read it: whose it is, where it begins and ends, and what is wrong. */
 export function reportText(report: LogReport): string {
@@ -24,7 +24,9 @@ export function reportText(report: LogReport): string {
     segmentTable(report),
     '',
     'newest records',
-    ...report.lastRecords.map((placed) => `  ${recordText(placed)}`),
+    ...(report.lastRecords.length === 0
+      ? ['  none']
+      : report.lastRecords.map((placed) => `  ${recordText(placed)}`)),
   ];
   if (report.leftovers.length > 0)
     lines.push('', 'not needed, removed at the next start', ...report.leftovers.map(indented));
@@ -39,11 +41,13 @@ export function damageText({ path, offset, problem }: LogDamage): string {
 
 function tailText({ tail }: LogReport): string {
   if (tail === undefined) return 'unknown, see damage';
-  const remains =
-    tail.remainsBytes === 0
-      ? ''
-      : `, then ${grouped(tail.remainsBytes)} bytes of a write that never finished`;
-  return `${tail.path} at byte ${tail.offset}${remains}`;
+  return `${tail.path} at byte ${tail.offset}${unfinishedText({ tail })}`;
+}
+
+/** What follows the last record: a power failure leaves it, and so does whoever cuts a log off. */
+export function unfinishedText({ tail }: Pick<LogReport, 'tail'>): string {
+  if (tail === undefined || tail.remainsBytes === 0) return '';
+  return `, then ${grouped(tail.remainsBytes)} bytes of a write that never finished`;
 }
 
 function segmentTable({ segments }: LogReport): string {

@@ -168,7 +168,7 @@ export class Peers {
   #reject(peer: MemberId): void {
     const reason =
       `the cluster knows member ${peer} by another data folder, whose votes and acknowledged entries are lost with it; ` +
-      'restore that folder, or remove this member and add a new one under a new id';
+      'restore that folder, or put a new member in its place with "blockraft members replace"';
     this.#dependencies.logger.error({ peer }, 'member with a new data folder refused');
     this.#dependencies.transport.send(peer, 'control', encodeRejection(reason));
   }

@@ -62,7 +62,7 @@ export async function openLog(
     throw new LedgerError(
       'STORE_DAMAGED',
       `the log in ${directory} is gone, and with it the votes of this member: restore the whole data folder, ` +
-        'or remove this member and add a new one under a new id',
+        'or put a new member in its place with "blockraft members replace"',
       { fields: { path: directory } },
     );
   const wal = await Wal.open(
@@ -87,7 +87,7 @@ export function checkLogReaches(wal: Wal, { appliedIndex, appliedTerm }: HeadRec
   throw new LedgerError(
     'STORE_DAMAGED',
     `the log goes from ${wal.firstIndex} to ${wal.lastIndex} but the state holds entries up to ${appliedIndex}: one of them was lost or exchanged; ` +
-      'restore the whole data folder, or remove this member and add a new one under a new id',
+      'restore the whole data folder, or put a new member in its place with "blockraft members replace"',
     { fields: { firstIndex: wal.firstIndex, lastIndex: wal.lastIndex, appliedIndex } },
   );
 }

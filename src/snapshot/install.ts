@@ -255,7 +255,7 @@ function lostError({ directory }: Generation, what: string): SnapshotError {
   return new SnapshotError(
     'STORE_DAMAGED',
     `${directory} has lost what this member promised (${what}), so no snapshot is installed over it: restore the ` +
-      'whole data folder, or remove this member and add a new one under a new id',
+      'whole data folder, or put a new member in its place with "blockraft members replace"',
     { fields: { path: directory } },
   );
 }

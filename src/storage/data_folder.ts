@@ -103,8 +103,8 @@ function parseIdentity(path: string, text: string): DataFolderIdentity {
     throw new StorageError(
       'CORRUPT',
       `${path} is not readable as the identity of a data folder: ${errorText(thrown)}; it is ` +
-        'written once and never changed, so check the disk, remove this member from the ' +
-        'cluster and let it join again under a new member id',
+        'written once and never changed, so check the disk, and put a new member in its place with ' +
+        '"blockraft members replace"',
       { fields: { path }, cause: thrown },
     );
   }

@@ -135,7 +135,7 @@ function currentError(memberFolder: string, what: string): StorageError {
   return new StorageError(
     'CORRUPT',
     `${path} does not say which state and log are in force: ${what}; restore the whole data folder, or ` +
-      'remove this member from the cluster and let it join again under a new member id',
+      'put a new member in its place with "blockraft members replace"',
     { fields: { path } },
   );
 }

@@ -73,8 +73,7 @@ function corruptDatabaseError(directory: string, cause: unknown): StorageError {
   return new StorageError(
     'CORRUPT',
     `the database in ${directory} cannot be read: ${errorText(cause)}; check the disk, ` +
-      'remove this member from the cluster and let it join again under a new member id with ' +
-      'an empty data folder',
+      'and put a new member in its place with "blockraft members replace"',
     { fields: { path: directory }, cause },
   );
 }

@@ -41,8 +41,7 @@ export function corruptError(path: string, offset: number, what: string): WalErr
     `${path} is damaged at byte ${offset}: ${what}. Entries that were acknowledged may be ` +
       'lost, so the log is neither shortened nor repaired: see what is left with "blockraft wal ' +
       `inspect ${dirname(path)}" and all damage with "blockraft wal verify ${dirname(path)}", ` +
-      'check the disk, remove this member from the cluster and let it join again under a new ' +
-      'member id with an empty data folder',
+      'check the disk, and put a new member in its place with "blockraft members replace"',
     { fields: { path, offset, problem: what } },
   );
 }

@@ -76,7 +76,7 @@ describe(`members come and go while clients submit (seed ${SEED})`, () => {
     await rm(join(cluster.folder, 'cluster', 'data', `member-${wiped}`), { recursive: true });
     cluster.processes.start(wiped);
     await members.ended(wiped);
-    expect(cluster.processes.logTail(wiped)).toMatch(/under a new id/);
+    expect(cluster.processes.logTail(wiped)).toMatch(/blockraft members replace/);
     await load.during(500, () => members.join(4, 'replace', String(wiped), '4'));
     expect(await members.voters()).toEqual([leader.id, other, 4].sort());
     await load.expectSound([leader.id, other, 4].map((id) => members.clientOf(id)));

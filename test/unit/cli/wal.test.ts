@@ -118,6 +118,9 @@ describe('a sound log', () => {
     const verified = await blockraft(['wal', 'verify', folder, '--json']);
     expect(verified.code).toBe(0);
     expect(JSON.parse(verified.stdout)).toMatchObject({ sound: true, lastIndex: COUNT - 1 });
+    expect(JSON.parse(verified.stdout).unfinishedBytes).toBeGreaterThan(0);
+    const told = await blockraft(['wal', 'verify', folder]);
+    expect(told.stdout).toMatch(/: sound, .*, then \d+ bytes of a write that never finished/);
     const reopened = await openLog(log);
     expect(reopened.lastIndex).toBe(COUNT - 1);
     await reopened.close();
@@ -133,7 +136,7 @@ describe('a damaged log', () => {
   ): Promise<{ lastIndex: number }> {
     const verified = await blockraft(['wal', 'verify', folder]);
     expect(verified).toMatchObject({ code: 1, stdout: '' });
-    expect(verified.stderr).toMatch(/new member id with an empty data folder/);
+    expect(verified.stderr).toMatch(/blockraft members replace/);
     const asJson = await blockraft(['wal', 'verify', folder, '--json']);
     expect(asJson.code).toBe(1);
     expect(JSON.parse(asJson.stdout)).toMatchObject({ sound: false, damage });

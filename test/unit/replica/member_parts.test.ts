@@ -66,7 +66,7 @@ it('refuses to start without the log that it once had, whose votes are gone with
   await rm(join(folder, 'generation-1', 'log'), { recursive: true });
   await expect(open()).rejects.toMatchObject({
     code: 'STORE_DAMAGED',
-    message: expect.stringContaining('under a new id'),
+    message: expect.stringContaining('blockraft members replace'),
   });
 });
 

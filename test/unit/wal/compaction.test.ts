@@ -239,7 +239,7 @@ describe('damage to a log with a base', () => {
 
   const CORRUPT = { name: 'WalError', code: 'CORRUPT' };
   const HOW_TO_GO_ON =
-    /"blockraft wal inspect \/log".*"blockraft wal verify \/log".*again under a new member id/;
+    /"blockraft wal inspect \/log".*"blockraft wal verify \/log".*members replace"/;
 
   test('scenario 48: a gap between the base and the first segment is refused', async () => {
     const disk = await damaged();

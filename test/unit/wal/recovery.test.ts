@@ -152,7 +152,7 @@ describe('damage', () => {
       ...CORRUPT,
       fields: { path: FIRST_SEGMENT, offset: SEGMENT_HEADER_BYTES },
       message: expect.stringMatching(
-        new RegExp(`at byte ${SEGMENT_HEADER_BYTES}.*${ends[0]}.*new member id`),
+        new RegExp(`at byte ${SEGMENT_HEADER_BYTES}.*${ends[0]}.*members replace`),
       ),
     });
   });
