@@ -32,7 +32,7 @@ Three members of ours and three of etcd on this machine: commands a second, comm
   --seconds N   measure each load of each system for so long in all (default 20)
   --kills N     kills of the leader for each failover figure (default 20)
   --only NAMES  only these, of unary1,unary64,unary1000,streaming1000,failoverDefaults,failoverEqual
-  --without-etcd
+  --without-etcd  measure ours alone
   --json        print one JSON object
   --profile F   write CPU profiles of our members into this folder
 `;
@@ -236,8 +236,13 @@ function optionsFrom(commandLine: readonly string[]): Options | undefined {
       'without-etcd': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       profile: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    console.log(USAGE);
+    process.exit(0);
+  }
   const seconds = Number(values.seconds);
   const kills = Number(values.kills);
   const only = values.only?.split(',');

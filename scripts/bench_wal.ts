@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { errorText } from '../src/lib/error.ts';
 import { BenchLog, type LogRun, RawFile, type RawRun } from './bench_wal_runs.ts';
 
 const USAGE = `usage: npm run bench:wal -- [options]
@@ -129,18 +130,28 @@ function whole(value: number): string {
 }
 
 function parseOptions(): { seconds: number; directory: string; json: boolean } {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '5' },
-      directory: { type: 'string', default: tmpdir() },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  const seconds = Number(values.seconds);
-  if (values.help || !(seconds > 0)) {
+  const values = parsedArguments();
+  const seconds = Number(values?.seconds);
+  if (values === undefined || values.help || !(seconds > 0)) {
     console.error(USAGE);
-    process.exit(values.help ? 0 : 2);
+    process.exit(values?.help ? 0 : 2);
   }
   return { seconds, directory: values.directory, json: values.json };
+}
+
+/** Undefined, and standard error says why, where the command line is wrong. */
+function parsedArguments() {
+  try {
+    return parseArgs({
+      options: {
+        seconds: { type: 'string', default: '5' },
+        directory: { type: 'string', default: tmpdir() },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (thrown) {
+    console.error(errorText(thrown));
+    return undefined;
+  }
 }

@@ -81,7 +81,13 @@ const EXIT_REASONS: Record<ClientError['code'], ExitReason> = {
 export function cliErrorFrom(thrown: unknown): unknown {
   if (!isClientError(thrown)) return thrown;
   const reason = thrown.reason === '' ? '' : ` [${thrown.reason}]`;
-  return new CliError(EXIT_REASONS[thrown.code], `${thrown.message}${reason}`, { cause: thrown });
+  const hint =
+    thrown.code === 'UNREACHABLE'
+      ? '; "blockraft status" shows who runs and whether one leads'
+      : '';
+  return new CliError(EXIT_REASONS[thrown.code], `${thrown.message}${reason}${hint}`, {
+    cause: thrown,
+  });
 }
 
 /** By name, so that a command that needs no client does not load one. */

@@ -15,11 +15,11 @@ export function registerMember(program: Command): void {
     .command('member')
     .summary('run one member in the foreground')
     .description(
-      'Runs one member of a cluster until SIGTERM or Ctrl-C: what systemd or a container runs. Its log goes to\n' +
-        'stdout as one JSON object a line. On SIGTERM a leader hands over first. Exit status 0 means that it was\n' +
-        'told to stop or that the cluster removed it, 2 that the configuration is wrong, 1 that the member could\n' +
+      'Runs one member of a cluster until SIGTERM or Ctrl-C: what systemd or a container runs. Its log goes to ' +
+        'stdout as one JSON object a line. On SIGTERM a leader hands over first. Exit status 0 means that it was ' +
+        'told to stop or that the cluster removed it, 2 that the configuration is wrong, 1 that the member could ' +
         'not start or had to stop.\n\n' +
-        'BLOCKRAFT_DATA, BLOCKRAFT_SECRETS and BLOCKRAFT_GENESIS replace paths of the cluster file,\n' +
+        'BLOCKRAFT_DATA, BLOCKRAFT_SECRETS and BLOCKRAFT_GENESIS replace paths of the cluster file, ' +
         'BLOCKRAFT_PEER_PORT, BLOCKRAFT_API_PORT and BLOCKRAFT_ADMIN_PORT the ports of this member.',
     )
     .requiredOption('--id <number>', 'which member of the cluster file this is', wholeNumber)

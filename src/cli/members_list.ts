@@ -118,6 +118,6 @@ function notesOn(view: MembersMessage): string[] {
   if (!view.configurationCommitted)
     notes.push(`the configuration (log index ${view.configurationIndex}) is not committed yet`);
   if (view.recoveries > 0)
-    notes.push(`brought back from one survivor ${view.recoveries} time(s); see docs/OPERATIONS.md`);
+    notes.push(`recoveries from one survivor: ${view.recoveries}; see docs/OPERATIONS.md`);
   return notes;
 }

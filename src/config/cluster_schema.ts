@@ -76,7 +76,9 @@ const walSchema = z.strictObject({
     .describe('Memory for the newest log entries.'),
   compactBytes: count(64 * KIB, 4096 * MIB)
     .default(256 * MIB)
-    .describe('Size of the log at which applied entries are removed from its beginning.'),
+    .describe(
+      'Size of the log at which applied entries are removed from its beginning: at least two segments.',
+    ),
   compactEntries: count(1, 100_000_000)
     .default(200_000)
     .describe('Entries of the log at which applied ones are removed from its beginning.'),

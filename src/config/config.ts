@@ -126,7 +126,7 @@ export function memberOf(config: Config, id: number): MemberConfig {
       {
         file: config.file,
         path: 'members',
-        value: String(id),
+        value: undefined,
         fix: `there is no member ${id}, only ${ids}`,
       },
     ]);

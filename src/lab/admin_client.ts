@@ -103,7 +103,11 @@ export class AdminClient {
     const giveUpAtMs = this.#clock.monotonicMs() + timeoutMs;
     let view = await this.members();
     let asked = false;
-    let problem = new ClientError('REFUSED', 'the cluster has no leader', { reason: 'NO_LEADER' });
+    let problem = new ClientError(
+      'REFUSED',
+      'the cluster has no leader: a majority of its voters must run and reach each other',
+      { reason: 'NO_LEADER' },
+    );
     for (;;) {
       signal.throwIfAborted();
       try {

@@ -67,8 +67,17 @@ export function clientErrorFrom(error: ServiceError, address: string): ClientErr
   const text = (error.details || error.message).replace(/ Resolution note: $/, '');
   if (info?.reason === 'OUTCOME_UNKNOWN') return new ClientError('OUTCOME_UNKNOWN', text, details);
   if (info === undefined && UNREACHABLE_STATUSES.has(error.code))
-    return new ClientError('UNREACHABLE', `${address} did not answer: ${text}`, details);
+    return new ClientError(
+      'UNREACHABLE',
+      `${address} did not answer${whyNot(error, text)}`,
+      details,
+    );
   return new ClientError('REFUSED', text, details);
+}
+
+/** Of a deadline the gRPC library tells how it chose the connection, which is of no use to anybody. */
+function whyNot({ code }: ServiceError, text: string): string {
+  return code === status.DEADLINE_EXCEEDED ? ' in time' : `: ${text}`;
 }
 
 const UNREACHABLE_STATUSES = new Set<number>([

@@ -106,7 +106,7 @@ describe('the list of members', () => {
     ]);
     expect(lines.slice(5)).toEqual([
       'a change of voters is under way: old and new ones decide together',
-      'brought back from one survivor 2 time(s); see docs/OPERATIONS.md',
+      'recoveries from one survivor: 2; see docs/OPERATIONS.md',
     ]);
   });
 
