@@ -49,7 +49,9 @@ function registerSchema(config: Command): void {
     .description(
       'Prints the JSON Schema of a file, for editors that complete and check as you type.',
     )
-    .addArgument(new Argument('[kind]', 'which file').choices(['cluster', 'genesis']).default('cluster'))
+    .addArgument(
+      new Argument('[kind]', 'which file').choices(['cluster', 'genesis']).default('cluster'),
+    )
     .addHelpText(
       'after',
       examples([
