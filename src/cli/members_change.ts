@@ -136,7 +136,7 @@ export function registerMembersUpdate(members: Command): void {
             `its certificate must name the new host: npx blockraft certs rotate ${access.config.file} --only member-${id}`,
           );
         if ([host, peerPort, apiPort, adminPort].some((value) => value !== undefined))
-          console.log(`then start it anew with the changed ${access.config.file}`);
+          console.log(`start it anew with the changed ${access.config.file}`);
       });
     });
 }

@@ -288,7 +288,7 @@ describe('members update', () => {
       '127.0.0.9',
     );
     expect([code, stdout]).toEqual([0, expect.stringContaining('--only member-1')]);
-    expect(stdout).toContain(`then start it anew with the changed ${operated.config.file}`);
+    expect(stdout).toContain(`start it anew with the changed ${operated.config.file}`);
     const expected = { host: '127.0.0.9', priority: 0 };
     expect(memberOf(await reload(operated), 1)).toMatchObject(expected);
     expect(operated.cluster.configuration.members[0]).toMatchObject({
