@@ -1,13 +1,9 @@
 import { expect, it } from 'vitest';
 import type { ConfigurationChange } from '../../../src/raft/ready.ts';
 import { isJoint } from '../../../src/types/configuration.ts';
-import { command, founded, record, TestCluster, type TestMember } from './cluster.ts';
+import { command, founded, learner, record, TestCluster, type TestMember } from './cluster.ts';
 
 const remove = (id: number): ConfigurationChange => ({ kind: 'remove', id });
-
-function learner(id: number, promotion: 'automatic' | 'manual' = 'automatic', replaces?: number) {
-  return { kind: 'addLearner', member: record(id), promotion, replaces } as const;
-}
 
 function votersOf(member: TestMember): unknown {
   const { configuration, committed } = member.status.configuration;

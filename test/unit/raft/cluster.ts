@@ -94,6 +94,15 @@ export function record(id: MemberId, priority = PRIORITY_DEFAULT): MemberRecord 
   return { id, address, priority };
 }
 
+/** The change that lets a member in, to be made a voter as soon as it has caught up unless told otherwise. */
+export function learner(
+  id: number,
+  promotion: 'automatic' | 'manual' = 'automatic',
+  replaces?: number,
+) {
+  return { kind: 'addLearner', member: record(id), promotion, replaces } as const;
+}
+
 /** One member with its log, and what came out of it. */
 export class TestMember {
   readonly log = new MemoryLog();

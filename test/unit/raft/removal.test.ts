@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Message, Vote } from '../../../src/raft/messages.ts';
-import { command, record, TestCluster, TestMember } from './cluster.ts';
+import { command, learner, TestCluster, TestMember } from './cluster.ts';
 
 const remove = (id: number) => ({ kind: 'remove', id }) as const;
 
@@ -154,12 +154,7 @@ it('scenario 67: no change of membership is taken during a transfer', () => {
   const leader = cluster.elect(1);
   cluster.filter = ({ type }) => type !== 'timeoutNow';
   leader.raft.transferLeadership(2);
-  const change = {
-    kind: 'addLearner',
-    member: record(4),
-    promotion: 'automatic',
-    replaces: undefined,
-  } as const;
+  const change = learner(4);
   expect(leader.raft.changeConfiguration(change)).toEqual({ refused: 'transferring', leader: 1 });
   cluster.tick(11);
   expect(leader.raft.changeConfiguration(change)).toHaveProperty('index');
@@ -168,34 +163,24 @@ it('scenario 67: no change of membership is taken during a transfer', () => {
 it('a learner is not handed the lead and takes none', () => {
   const cluster = new TestCluster(3);
   const leader = cluster.elect(1);
-  const learner = cluster.join(4);
-  leader.raft.changeConfiguration({
-    kind: 'addLearner',
-    member: record(4),
-    promotion: 'manual',
-    replaces: undefined,
-  });
+  const joined = cluster.join(4);
+  leader.raft.changeConfiguration(learner(4, 'manual'));
   cluster.settle();
   expect(leader.raft.transferLeadership(4)).toEqual({ refused: 'unknown-member', leader: 1 });
-  learner.raft.step({ type: 'timeoutNow', from: 1, to: 4, term: 1, lastIndex: 2 });
-  expect(learner.status.role).toBe('follower');
+  joined.raft.step({ type: 'timeoutNow', from: 1, to: 4, term: 1, lastIndex: 2 });
+  expect(joined.status.role).toBe('follower');
 });
 
 it('scenario 13: a learner never campaigns, and gets neither vote nor term when one in its name does', () => {
   const cluster = new TestCluster(3);
   const leader = cluster.elect(1);
-  const learner = cluster.join(4);
-  leader.raft.changeConfiguration({
-    kind: 'addLearner',
-    member: record(4),
-    promotion: 'manual',
-    replaces: undefined,
-  });
+  const joined = cluster.join(4);
+  leader.raft.changeConfiguration(learner(4, 'manual'));
   cluster.settle();
-  const { lastIndex } = learner.status;
+  const { lastIndex } = joined.status;
   cluster.filter = () => false;
   cluster.tick(100, [4]);
-  expect(learner.status).toMatchObject({ role: 'follower', term: 1 });
+  expect(joined.status).toMatchObject({ role: 'follower', term: 1 });
   const voter = cluster.member(2);
   while (voter.status.role === 'follower') voter.raft.tick();
   voter.drain();
@@ -211,12 +196,7 @@ it('scenario 12: a promoted learner that does not know it yet votes when asked',
   const cluster = new TestCluster(3);
   const leader = cluster.elect(1);
   const promoted = cluster.join(4);
-  leader.raft.changeConfiguration({
-    kind: 'addLearner',
-    member: record(4),
-    promotion: 'manual',
-    replaces: undefined,
-  });
+  leader.raft.changeConfiguration(learner(4, 'manual'));
   cluster.tick(3);
   cluster.filter = ({ to }) => to !== 4;
   leader.raft.changeConfiguration({ kind: 'promote', id: 4 });
@@ -233,12 +213,7 @@ it('scenario 12: a voter that does not know of a promotion elects the promoted o
   const cluster = new TestCluster(3);
   const leader = cluster.elect(1);
   const promoted = cluster.join(4);
-  leader.raft.changeConfiguration({
-    kind: 'addLearner',
-    member: record(4),
-    promotion: 'manual',
-    replaces: undefined,
-  });
+  leader.raft.changeConfiguration(learner(4, 'manual'));
   cluster.tick(3);
   // The joint entry reaches 2 and 4, and one more entry 4 alone; 3 takes 4 for a learner.
   cluster.filter = ({ to }) => to !== 3;
